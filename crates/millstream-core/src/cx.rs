@@ -1,0 +1,204 @@
+//! The context of an execution: cancellation, identity, and the way out for events. It is passed, never ambient.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
+
+/// Who executes, whether to stop, and where events go.
+///
+/// A `Cx` is handed to everything that runs. Cloning is two increments; clones may go to spawned tasks and blocking threads, and emit
+/// from there (R20). Emitting after the run has ended is an error, so that nothing is lost in silence.
+///
+/// ```
+/// use millstream_core::{Cx, Result};
+///
+/// async fn look_around(cx: &Cx) -> Result<()> {
+///     cx.write("looking out of the window").await?;
+///     if cx.is_cancelled() {
+///         return Ok(());
+///     }
+///     cx.write(serde_json::json!({ "sky": "blue" })).await
+/// }
+/// # futures_util::FutureExt::now_or_never(look_around(&Cx::detached())).unwrap().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cx {
+    run: Arc<RunContext>,
+    scope: Arc<Scope>,
+}
+
+/// What all executions inside one run share.
+#[derive(Debug)]
+pub(crate) struct RunContext {
+    pub(crate) cancel: CancellationToken,
+    channels: Channels,
+    events: Option<mpsc::Sender<Event>>,
+    ended: AtomicBool,
+}
+
+impl RunContext {
+    pub(crate) fn new(cancel: CancellationToken, channels: Channels, events: Option<mpsc::Sender<Event>>) -> Arc<Self> {
+        Arc::new(Self { cancel, channels, events, ended: AtomicBool::new(false) })
+    }
+
+    /// From here on, emitting is an error.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+}
+
+/// How a runnable presents itself: the part of its [`Scope`] that it brings along.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Label {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Labels to filter by.
+    pub tags: Vec<String>,
+    /// What else is known of it.
+    pub metadata: Metadata,
+}
+
+impl Label {
+    /// A label without tags and metadata.
+    pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
+        Self { kind, name: name.into(), tags: Vec::new(), metadata: Metadata::new() }
+    }
+
+    /// Adds what else is known.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+}
+
+impl Cx {
+    /// A context of its own: never cancelled, with nobody to read its events.
+    pub fn detached() -> Self {
+        let run = RunContext::new(CancellationToken::new(), Channels::NONE, None);
+        Self::root(run, Uuid::new_v4(), Label::new(Kind::Chain, "detached"))
+    }
+
+    pub(crate) fn root(run: Arc<RunContext>, run_id: Uuid, label: Label) -> Self {
+        let Label { kind, name, tags, metadata } = label;
+        let parent_ids = Arc::default();
+        let scope = Scope { run_id, parent_ids, kind, name, tags, metadata, namespace: Vec::new(), node: None };
+        Self { run, scope: Arc::new(scope) }
+    }
+
+    /// The context of an execution inside this one.
+    #[must_use]
+    pub fn child(&self, label: Label) -> Self {
+        let outer = &self.scope;
+        let parent_ids = outer.parent_ids.iter().copied().chain([outer.run_id]).collect();
+        let scope = Scope {
+            run_id: Uuid::new_v4(),
+            parent_ids,
+            kind: label.kind,
+            name: label.name,
+            tags: label.tags,
+            metadata: label.metadata,
+            namespace: outer.namespace.clone(),
+            node: outer.node.clone(),
+        };
+        Self { run: self.run.clone(), scope: Arc::new(scope) }
+    }
+
+    /// Who executes.
+    pub fn scope(&self) -> &Arc<Scope> {
+        &self.scope
+    }
+
+    /// The id of the message that a model gives in this execution.
+    pub fn message_id(&self) -> String {
+        format!("lc_run--{}", self.scope.run_id)
+    }
+
+    /// Whether somebody may read events of `channels`.
+    pub fn wants(&self, channels: Channels) -> bool {
+        self.run.events.is_some() && self.run.channels.contains(channels)
+    }
+
+    /// Whether the run was stopped.
+    pub fn is_cancelled(&self) -> bool {
+        self.run.cancel.is_cancelled()
+    }
+
+    /// Comes back when the run is stopped. Model calls need not wait for it: they are dropped.
+    pub async fn cancelled(&self) {
+        self.run.cancel.cancelled().await;
+    }
+
+    /// A token that is cancelled with the run, for code that starts something of its own.
+    pub fn cancellation(&self) -> CancellationToken {
+        self.run.cancel.child_token()
+    }
+
+    /// Says something to whoever watches the run: a custom event. Waits while the reader is behind.
+    ///
+    /// # Errors
+    /// `run_ended` after the end of the run; `invalid_input` if the value cannot be JSON.
+    pub async fn write(&self, value: impl Serialize) -> Result<()> {
+        match self.custom(value)? {
+            Some(body) => self.emit(body).await,
+            None => self.check_open(),
+        }
+    }
+
+    /// [`Cx::write`] for a thread that may block. Must not be called in asynchronous code.
+    ///
+    /// # Errors
+    /// As [`Cx::write`].
+    pub fn write_blocking(&self, value: impl Serialize) -> Result<()> {
+        self.check_open()?;
+        match (self.custom(value)?, &self.run.events) {
+            (Some(body), Some(events)) => events.blocking_send(self.event(body)).map_err(|_| run_ended()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Emits an event of this execution. Waits while the reader is behind.
+    ///
+    /// # Errors
+    /// `run_ended` after the end of the run.
+    pub async fn emit(&self, body: Body) -> Result<()> {
+        self.check_open()?;
+        match &self.run.events {
+            Some(events) => events.send(self.event(body)).await.map_err(|_| run_ended()),
+            None => Ok(()),
+        }
+    }
+
+    fn custom(&self, value: impl Serialize) -> Result<Option<Body>> {
+        if !self.wants(Channels::CUSTOM) {
+            return Ok(None);
+        }
+        let value = serde_json::to_value(value).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, format!("what was written cannot be JSON: {error}")).with_source(error)
+        })?;
+        Ok(Some(Body::Custom { value }))
+    }
+
+    fn event(&self, body: Body) -> Event {
+        Event { scope: self.scope.clone(), body }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.run.ended.load(Ordering::Acquire) { Err(run_ended()) } else { Ok(()) }
+    }
+}
+
+fn run_ended() -> Error {
+    Error::new(ErrorKind::RunEnded, "the run has ended, so nobody can read what is emitted now")
+}

@@ -1,0 +1,187 @@
+//! What happens in a run, as one closed set of events. Everything that anybody sees of a run is a view of these.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::{Error, ErrorKind, PublicError};
+use crate::part::Part;
+use crate::usage::Usage;
+
+/// Something that happened, and in which part of the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Event {
+    /// Which runnable of the run said it. Shared by all events of that runnable.
+    pub scope: Arc<Scope>,
+    /// What happened.
+    pub body: Body,
+}
+
+/// One execution of one runnable: who speaks in an event (R19 of the requirements).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Scope {
+    /// This execution.
+    pub run_id: Uuid,
+    /// The executions around it, outermost first; empty for the run itself.
+    pub parent_ids: Arc<[Uuid]>,
+    /// What kind of runnable it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Labels to filter by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// What else is known of it, for example the model's name.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+    /// The graphs around it, outermost first; empty outside subgraphs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespace: Vec<String>,
+    /// The graph's node that it runs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<Arc<str>>,
+}
+
+/// Named JSON values that travel with a runnable.
+pub type Metadata = serde_json::Map<String, Value>;
+
+/// What a runnable is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// A sequence, or anything without a kind of its own.
+    Chain,
+    /// A prompt.
+    Prompt,
+    /// A chat model.
+    ChatModel,
+    /// An output parser.
+    Parser,
+}
+
+/// What happened. Serialised as `{"event": name, ...}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Body {
+    /// The run begins: always the first event.
+    Started,
+    /// A model's message goes on.
+    Message {
+        /// By how much.
+        part: Part,
+    },
+    /// User code says something, by [`Cx::write`](crate::Cx::write).
+    Custom {
+        /// What.
+        value: Value,
+    },
+    /// A runnable begins.
+    RunnableStarted {
+        /// Its input, if it takes it whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Value>,
+    },
+    /// A runnable that is not a model gave a piece of its output. Sequences do not repeat what their last step says.
+    RunnableChunk {
+        /// The piece.
+        chunk: Value,
+    },
+    /// A runnable has given all its output.
+    RunnableFinished {
+        /// The output.
+        output: Value,
+    },
+    /// The run is over: always the last event, always there.
+    Finished(Box<Finished>),
+}
+
+/// The last event of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Finished {
+    /// How the run ended.
+    pub outcome: Outcome,
+    /// Why it did not complete, as far as a client may know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<PublicError>,
+    /// What all its model calls cost together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+impl Finished {
+    /// A run that ended with `error`, or completed without one.
+    pub fn new(error: Option<&Error>, usage: Option<Usage>) -> Self {
+        let outcome = error.map_or(Outcome::Completed, Outcome::of);
+        Self { outcome, error: error.map(Error::public), usage }
+    }
+}
+
+/// How a run ends: the closed set of R04.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It did everything it had to do.
+    Completed,
+    /// Something went wrong.
+    Failed,
+    /// It was stopped.
+    Cancelled,
+    /// It waits for a person.
+    Interrupted,
+    /// The model's stream ended without evidence that the answer was complete.
+    Truncated,
+}
+
+impl Outcome {
+    /// The outcome of a run that ended with `error`.
+    pub fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Cancelled => Self::Cancelled,
+            ErrorKind::Truncated => Self::Truncated,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// Which events somebody may read. What nobody may read is not made.
+///
+/// ```
+/// use millstream_core::Channels;
+///
+/// let some = Channels::MESSAGES | Channels::CUSTOM;
+/// assert!(some.contains(Channels::CUSTOM) && !some.contains(Channels::RUNNABLES));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Channels(u8);
+
+impl Channels {
+    /// Only the start and the end of the run.
+    pub const NONE: Self = Self(0);
+    /// Messages of models, part by part.
+    pub const MESSAGES: Self = Self(1);
+    /// What user code writes.
+    pub const CUSTOM: Self = Self(2);
+    /// Start, pieces and end of every runnable.
+    pub const RUNNABLES: Self = Self(4);
+    /// Everything.
+    pub const ALL: Self = Self(7);
+
+    /// Whether all of `other` is in `self`.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::ops::BitOr for Channels {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

@@ -1,0 +1,295 @@
+//! Messages and their content blocks, in the shape that LangChain writes them.
+
+use std::fmt;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::usage::Usage;
+
+mod form;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// Instructions of the application.
+    System,
+    /// The person.
+    Human,
+    /// The model.
+    Ai,
+    /// The result of a tool call.
+    Tool,
+}
+
+impl Role {
+    /// Reads a role by any of the names in use (`human` and `user`, `ai` and `assistant`, `system` and `developer`, `tool`).
+    ///
+    /// # Errors
+    /// `invalid_input` for any other name.
+    pub fn parse(name: &str) -> Result<Self> {
+        match name {
+            "system" | "developer" => Ok(Self::System),
+            "human" | "user" => Ok(Self::Human),
+            "ai" | "assistant" => Ok(Self::Ai),
+            "tool" => Ok(Self::Tool),
+            other => Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("there is no message role {other:?}; use system, human (user), ai (assistant) or tool"),
+            )),
+        }
+    }
+}
+
+/// One piece of what a message says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Block {
+    /// Text to show.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// What the model thought before it answered.
+    Reasoning {
+        /// The text.
+        #[serde(rename = "reasoning")]
+        text: String,
+    },
+    /// A wish of the model to call a tool, with complete and valid JSON arguments.
+    ToolCall(ToolCall),
+    /// A tool call whose arguments are not a JSON object; it must not run.
+    InvalidToolCall {
+        /// The call's id.
+        id: String,
+        /// The tool's name.
+        name: String,
+        /// The arguments as they came.
+        args: String,
+        /// What is wrong with them.
+        error: String,
+    },
+    /// An image, by address or as data.
+    Image(Media),
+    /// A block that only one provider knows, kept as it came.
+    NonStandard {
+        /// The provider's own JSON.
+        value: Value,
+    },
+}
+
+/// A complete tool call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// Unique in the message; the result refers to it.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// A JSON object.
+    pub args: Value,
+}
+
+/// An image or another medium inside a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// Where it is, if it is not in `base64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Its bytes, in base 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
+    /// What it is, for example `image/png`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+}
+
+/// Why a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Finish {
+    /// The model had said everything.
+    Stop,
+    /// The token limit was reached.
+    Length,
+    /// The model waits for the results of its tool calls.
+    ToolCalls,
+    /// The provider's filter stopped the answer.
+    ContentFilter,
+    /// The run was stopped; what came before is kept.
+    Cancelled,
+    /// The run failed; what came before is kept.
+    Failed,
+    /// The connection ended without the provider's end mark; what came before is kept.
+    Truncated,
+}
+
+/// One message of a conversation.
+///
+/// Its JSON is LangChain's: `{"type":"human","content":"hi"}`, with a list of blocks as content where text is not all.
+///
+/// ```
+/// use millstream_core::Message;
+///
+/// let message: Message = serde_json::from_str(r#"{"type":"ai","content":[{"type":"text","text":"Hello"}],"id":"m1"}"#)?;
+/// assert_eq!(message.text(), "Hello");
+/// assert_eq!(serde_json::to_string(&message)?, r#"{"type":"ai","content":"Hello","id":"m1"}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Message {
+    /// Unique in the conversation, if given.
+    pub id: Option<String>,
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, in order.
+    pub content: Vec<Block>,
+    /// The speaker's or the tool's name.
+    pub name: Option<String>,
+    /// Which call this is the result of; only for [`Role::Tool`].
+    pub tool_call_id: Option<String>,
+    /// Whether the tool failed; only for [`Role::Tool`].
+    pub failed: bool,
+    /// Why the model stopped; only for [`Role::Ai`].
+    pub finish: Option<Finish>,
+    /// What the answer cost; only for [`Role::Ai`].
+    pub usage: Option<Usage>,
+}
+
+impl Message {
+    /// A message of `role` with one text block, or none if `text` is empty.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let content = if text.is_empty() { Vec::new() } else { vec![Block::Text { text }] };
+        Self { id: None, role, content, name: None, tool_call_id: None, failed: false, finish: None, usage: None }
+    }
+
+    /// Instructions of the application.
+    pub fn system(text: impl Into<String>) -> Self {
+        Self::new(Role::System, text)
+    }
+
+    /// What the person says.
+    pub fn human(text: impl Into<String>) -> Self {
+        Self::new(Role::Human, text)
+    }
+
+    /// What the model says.
+    pub fn ai(text: impl Into<String>) -> Self {
+        Self::new(Role::Ai, text)
+    }
+
+    /// The result of the tool call `call_id`.
+    pub fn tool(call_id: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { tool_call_id: Some(call_id.into()), ..Self::new(Role::Tool, text) }
+    }
+
+    /// The visible text: all text blocks, one after the other.
+    pub fn text(&self) -> String {
+        let texts = self.content.iter().filter_map(|block| match block {
+            Block::Text { text } => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
+    /// The complete tool calls, in order.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.content.iter().filter_map(|block| match block {
+            Block::ToolCall(call) => Some(call),
+            _ => None,
+        })
+    }
+}
+
+/// Shows the visible text.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.content.iter().try_for_each(|block| match block {
+            Block::Text { text } => f.write_str(text),
+            _ => Ok(()),
+        })
+    }
+}
+
+/// A conversation: what a prompt gives and a model takes.
+///
+/// ```
+/// use millstream_core::{Message, Messages};
+///
+/// let messages = Messages::from([Message::system("Be brief."), Message::human("Why streams?")]);
+/// assert_eq!(messages.len(), 2);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Messages(Vec<Message>);
+
+impl Messages {
+    /// Adds a message at the end.
+    pub fn push(&mut self, message: Message) {
+        self.0.push(message);
+    }
+
+    /// The messages as a plain vector.
+    pub fn into_vec(self) -> Vec<Message> {
+        self.0
+    }
+}
+
+impl Deref for Messages {
+    type Target = [Message];
+    fn deref(&self) -> &[Message] {
+        &self.0
+    }
+}
+
+impl Extend<Message> for Messages {
+    fn extend<T: IntoIterator<Item = Message>>(&mut self, messages: T) {
+        self.0.extend(messages);
+    }
+}
+
+impl FromIterator<Message> for Messages {
+    fn from_iter<T: IntoIterator<Item = Message>>(messages: T) -> Self {
+        Self(messages.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Messages {
+    type Item = Message;
+    type IntoIter = std::vec::IntoIter<Message>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl From<Vec<Message>> for Messages {
+    fn from(messages: Vec<Message>) -> Self {
+        Self(messages)
+    }
+}
+
+impl<const N: usize> From<[Message; N]> for Messages {
+    fn from(messages: [Message; N]) -> Self {
+        Self(messages.into())
+    }
+}
+
+impl From<Message> for Messages {
+    fn from(message: Message) -> Self {
+        Self(vec![message])
+    }
+}
+
+/// One human message.
+impl From<&str> for Messages {
+    fn from(text: &str) -> Self {
+        Self(vec![Message::human(text)])
+    }
+}

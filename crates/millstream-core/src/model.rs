@@ -1,0 +1,264 @@
+//! Chat models: what a provider implements, and what a user calls.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cx::{Cx, Label};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Body, Channels, Kind};
+use crate::message::{Message, Messages};
+use crate::part::{OpenMessage, Part, PartWriter};
+use crate::runnable::{Input, Runnable};
+use crate::streamed::Chunks;
+use crate::usage::{Usage, UsageSource};
+
+mod out;
+
+pub use out::Out;
+
+/// A chat model, as a provider implements it.
+///
+/// Opening is separate from reading: [`open`](ChatModel::open) comes back when the answer has begun (for HTTP: when the headers are in), so that
+/// a refused key or a busy provider is an ordinary error, with nothing said yet. The [`Parts`] are then read as they come.
+/// Dropping the future or the parts must stop the call and close its connection.
+///
+/// ```
+/// use futures_util::future::BoxFuture;
+/// use millstream_core::{ChatModel, Cx, Finish, Model, Out, Parts, Request, Result, Runnable};
+///
+/// struct Parrot;
+///
+/// impl ChatModel for Parrot {
+///     fn open<'a>(&'a self, request: Request, cx: &'a Cx) -> BoxFuture<'a, Result<Parts>> {
+///         let parts = Parts::write(cx, async move |out: Out| {
+///             let heard = request.messages.last().map(|message| message.text()).unwrap_or_default();
+///             for word in heard.split_inclusive(' ') {
+///                 out.text(word).await;
+///             }
+///             Ok(Finish::Stop)
+///         });
+///         Box::pin(async move { Ok(parts) })
+///     }
+/// }
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let answer = Model::from(Parrot).run("Polly wants a cracker").await?;
+/// assert_eq!(answer.text(), "Polly wants a cracker");
+/// # Ok::<(), millstream_core::Error>(()) }).unwrap().unwrap();
+/// ```
+pub trait ChatModel: Send + Sync + 'static {
+    /// Sends the request; comes back when the answer has begun.
+    fn open<'a>(&'a self, request: Request, cx: &'a Cx) -> BoxFuture<'a, Result<Parts>>;
+
+    /// How the model presents itself in events.
+    fn label(&self) -> Label {
+        Label::new(Kind::ChatModel, "ChatModel")
+    }
+}
+
+/// What a model is asked.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Request {
+    /// The conversation.
+    pub messages: Messages,
+    /// How to answer it.
+    #[serde(default)]
+    pub options: Options,
+}
+
+impl Request {
+    /// A request with `options`.
+    pub fn new(messages: impl Into<Messages>, options: Options) -> Self {
+        Self { messages: messages.into(), options }
+    }
+
+    /// Roughly how many tokens the request has.
+    fn estimated_tokens(&self) -> u64 {
+        Usage::estimate(self.messages.iter().map(|message| message.to_string().len()).sum())
+    }
+}
+
+/// How to answer: what is not set is left to the provider.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Options {
+    /// 0 for the likeliest words, higher for less likely ones.
+    pub temperature: Option<f32>,
+    /// At most so many tokens of answer.
+    pub max_tokens: Option<u32>,
+    /// Texts that end the answer.
+    pub stop: Vec<String>,
+    /// Tools that the model may wish to call.
+    pub tools: Vec<ToolSpec>,
+    /// Further fields for the provider, sent as they are.
+    pub extra: serde_json::Map<String, Value>,
+}
+
+/// A tool, as a model sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Its name.
+    pub name: String,
+    /// What it does and when to use it.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub parameters: Value,
+}
+
+/// A model to call: any [`ChatModel`], with options of its own. A step that takes messages and gives a message.
+#[derive(Clone)]
+pub struct Model {
+    provider: Arc<dyn ChatModel>,
+    options: Arc<Options>,
+}
+
+impl Model {
+    /// The same model with other options.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options: Arc::new(options), ..self }
+    }
+
+    /// The same model with tools that it may wish to call.
+    #[must_use]
+    pub fn with_tools(mut self, tools: impl IntoIterator<Item = ToolSpec>) -> Self {
+        Arc::make_mut(&mut self.options).tools.extend(tools);
+        self
+    }
+}
+
+impl<M: ChatModel> From<M> for Model {
+    fn from(model: M) -> Self {
+        Self { provider: Arc::new(model), options: Arc::default() }
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model").field("label", &self.provider.label()).field("options", &self.options).finish()
+    }
+}
+
+impl Runnable for Model {
+    type Input = Messages;
+    type Output = Message;
+
+    fn label(&self) -> Label {
+        self.provider.label()
+    }
+
+    fn transform(&self, input: Input<Messages>, cx: Cx) -> Chunks<Message> {
+        let model = self.clone();
+        let opened = async move {
+            let messages = input.whole(&cx).await?;
+            let request = Request::new(messages, (*model.options).clone());
+            let input_tokens = request.estimated_tokens();
+            let parts = model.provider.open(request, &cx).await?;
+            let mut account = OpenMessage::default();
+            let counted = parts.map_ok(move |part| with_usage(part, &mut account, input_tokens));
+            if !cx.wants(Channels::MESSAGES) {
+                return Ok(counted.boxed());
+            }
+            let told = counted.and_then(move |part| {
+                let cx = cx.clone();
+                async move { cx.emit(Body::Message { part: part.clone() }).await.map(|()| part) }
+            });
+            Ok::<_, Error>(told.boxed())
+        };
+        stream::once(opened).try_flatten().boxed()
+    }
+}
+
+/// A provider that does not count gets an estimate, marked as such.
+fn with_usage(part: Part, account: &mut OpenMessage, input_tokens: u64) -> Part {
+    account.observe(&part);
+    match part {
+        Part::End { finish, usage: None } => {
+            Part::End { finish, usage: Some(Box::new(account.usage(input_tokens, UsageSource::Estimated))) }
+        }
+        other => other,
+    }
+}
+
+/// Where parts come from: a provider's decoder, polled by the reader of the answer.
+pub trait PartSource: Send + 'static {
+    /// Writes what has come to `out`. `Ready(true)` if there may be more, `Ready(false)` at the end.
+    ///
+    /// # Errors
+    /// Ends the answer; what was written before is still read.
+    fn poll_fill(&mut self, task: &mut Context<'_>, out: &mut PartWriter) -> Poll<Result<bool>>;
+}
+
+/// An answer that has begun: a stream of [`Part`]s that ends after the message's end, or with an error.
+///
+/// A source that ends without having ended its message gives `truncated`: an answer is never silently cut (R04).
+#[must_use = "an answer is read by polling it"]
+pub struct Parts {
+    source: Option<Box<dyn PartSource>>,
+    writer: PartWriter,
+    error: Option<Error>,
+}
+
+impl Parts {
+    /// The answer that `source` writes, as the message of the execution `cx`.
+    pub fn new(cx: &Cx, source: impl PartSource) -> Self {
+        Self { source: Some(Box::new(source)), writer: PartWriter::new(cx.message_id()), error: None }
+    }
+
+    /// The answer that an asynchronous function writes; what it returns is why the answer ended.
+    pub fn write<F, W>(cx: &Cx, write: F) -> Self
+    where
+        F: FnOnce(Out) -> W,
+        W: Future<Output = Result<crate::message::Finish>> + Send + 'static,
+    {
+        Self::new(cx, out::Written::new(write))
+    }
+}
+
+impl Stream for Parts {
+    type Item = Result<Part>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(part) = this.writer.pop() {
+                return Poll::Ready(Some(Ok(part)));
+            }
+            if let Some(error) = this.error.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+            let Some(source) = &mut this.source else { return Poll::Ready(None) };
+            if this.writer.is_ended() {
+                this.source = None;
+                continue;
+            }
+            match source.poll_fill(task, &mut this.writer) {
+                Poll::Ready(Ok(true)) => {}
+                Poll::Ready(Ok(false)) => {
+                    this.source = None;
+                    if !this.writer.is_ended() {
+                        this.error = Some(Error::new(
+                            ErrorKind::Truncated,
+                            "the model's stream ended without the end of the answer; what came before may be incomplete",
+                        ));
+                    }
+                }
+                Poll::Ready(Err(error)) => {
+                    this.source = None;
+                    this.error = Some(error);
+                }
+                Poll::Pending if this.writer.has_parts() => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Parsers: from a model's message to something a program wants.
+
+use futures_util::{StreamExt, future};
+
+use crate::cx::{Cx, Label};
+use crate::event::Kind;
+use crate::message::Message;
+use crate::runnable::{Input, Runnable};
+use crate::streamed::Chunks;
+
+/// Takes the visible text out of a message, as it comes.
+///
+/// ```
+/// use millstream_core::{Demo, Model, Runnable, Text};
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let text: String = Model::from(Demo::instant()).pipe(Text).run("hello").await?;
+/// assert!(!text.is_empty());
+/// # Ok::<(), millstream_core::Error>(()) }).unwrap().unwrap();
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Text;
+
+impl Runnable for Text {
+    type Input = Message;
+    type Output = String;
+
+    fn label(&self) -> Label {
+        Label::new(Kind::Parser, "StrOutputParser")
+    }
+
+    fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<String> {
+        let texts = input.chunks(&cx).filter_map(|part| {
+            future::ready(match part {
+                Ok(part) => part.text().cloned().map(Ok),
+                Err(error) => Some(Err(error)),
+            })
+        });
+        texts.boxed()
+    }
+}

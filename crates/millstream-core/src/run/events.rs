@@ -1,0 +1,187 @@
+//! The events of a run, in order, ending exactly once however the run ends.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use futures_util::stream::BoxStream;
+use tokio::sync::mpsc;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use uuid::Uuid;
+
+use crate::cx::RunContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Body, Event, Finished, Outcome, Scope};
+use crate::message::Finish;
+use crate::part::{OpenMessage, Part};
+use crate::usage::Usage;
+
+/// What happens in a run. Stop polling to pause; drop to cancel.
+///
+/// Whatever the run does, the events are whole: each message that started is finished (as `cancelled`, `failed` or `truncated` where the
+/// run did not get there), and the last event is the only [`Body::Finished`].
+#[must_use = "a run does nothing until its events are polled"]
+pub struct Events {
+    run: Arc<RunContext>,
+    scope: Arc<Scope>,
+    execution: Option<BoxStream<'static, Result<()>>>,
+    emitted: mpsc::Receiver<Event>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    open: Vec<(Arc<Scope>, OpenMessage)>,
+    usage: Option<Usage>,
+    last: VecDeque<Result<Event>>,
+    error: Option<Error>,
+    done: bool,
+}
+
+impl Events {
+    pub(super) fn new(
+        run: Arc<RunContext>,
+        scope: Arc<Scope>,
+        execution: BoxStream<'static, Result<()>>,
+        emitted: mpsc::Receiver<Event>,
+    ) -> Self {
+        let stopped = Box::pin(run.cancel.clone().cancelled_owned());
+        let started = Event { scope: scope.clone(), body: Body::Started };
+        Self {
+            run,
+            scope,
+            execution: Some(execution),
+            emitted,
+            stopped,
+            open: Vec::new(),
+            usage: None,
+            last: VecDeque::from([Ok(started)]),
+            error: None,
+            done: false,
+        }
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> Uuid {
+        self.scope.run_id
+    }
+
+    /// Ends the run with `error`: what is open is closed, and `Finished` follows. A run that has ended stays as it ended.
+    pub fn abort(&mut self, error: Error) {
+        if self.execution.is_some() {
+            self.end(Some(error));
+        }
+    }
+
+    /// Keeps account of what must be closed at the end, and of what it cost.
+    fn observe(&mut self, event: &Event) {
+        let Body::Message { part } = &event.body else { return };
+        match part {
+            Part::Start { .. } => self.open.push((event.scope.clone(), OpenMessage::default())),
+            Part::End { usage, .. } => {
+                self.open.retain(|(scope, _)| !Arc::ptr_eq(scope, &event.scope));
+                self.add_usage(usage.as_deref());
+            }
+            _ => {
+                if let Some((_, message)) = self.open.iter_mut().find(|(scope, _)| Arc::ptr_eq(scope, &event.scope)) {
+                    message.observe(part);
+                }
+            }
+        }
+    }
+
+    fn add_usage(&mut self, usage: Option<&Usage>) {
+        match (&mut self.usage, usage) {
+            (Some(total), Some(usage)) => *total += usage.clone(),
+            (total @ None, Some(usage)) => *total = Some(usage.clone()),
+            (_, None) => {}
+        }
+    }
+
+    /// Ends the execution; what it has already emitted still counts.
+    fn end(&mut self, error: Option<Error>) {
+        self.execution = None;
+        self.error = error;
+        self.run.end();
+        self.emitted.close();
+    }
+
+    /// The last words: open messages are closed, then the run is.
+    fn finish(&mut self) {
+        let outcome = self.error.as_ref().map_or(Outcome::Completed, Outcome::of);
+        let finish = match outcome {
+            Outcome::Cancelled => Finish::Cancelled,
+            Outcome::Truncated => Finish::Truncated,
+            _ => Finish::Failed,
+        };
+        for (scope, message) in std::mem::take(&mut self.open) {
+            for part in message.close(finish) {
+                if let Part::End { usage, .. } = &part {
+                    self.add_usage(usage.as_deref());
+                }
+                self.last.push_back(Ok(Event { scope: scope.clone(), body: Body::Message { part } }));
+            }
+        }
+        let body = Body::Finished(Box::new(Finished::new(self.error.as_ref(), self.usage.take())));
+        self.last.push_back(Ok(Event { scope: self.scope.clone(), body }));
+        self.last.extend(self.error.take().map(Err));
+        self.done = true;
+    }
+}
+
+impl Stream for Events {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(item) = this.last.pop_front() {
+                return Poll::Ready(Some(item));
+            }
+            if this.done {
+                return Poll::Ready(None);
+            }
+            if this.execution.is_some() && Future::poll(this.stopped.as_mut(), task).is_ready() {
+                this.end(Some(Error::cancelled()));
+            }
+            // What was emitted goes out before the execution goes on: the reader's pace is the run's.
+            let queue = this.emitted.poll_recv(task);
+            if let Poll::Ready(Some(event)) = queue {
+                this.observe(&event);
+                return Poll::Ready(Some(Ok(event)));
+            }
+            let Some(execution) = &mut this.execution else {
+                // The queue is closed; `Pending` can only mean that a sender holds a place and is about to fill it.
+                std::task::ready!(queue);
+                this.finish();
+                continue;
+            };
+            match guarded(|| execution.as_mut().poll_next(task)) {
+                Poll::Ready(Some(Ok(()))) => {}
+                Poll::Ready(Some(Err(error))) => this.end(Some(error)),
+                Poll::Ready(None) => this.end(None),
+                // Not `poll_recv` again: out of its task's budget it would answer `Pending` for ever.
+                Poll::Pending => match this.emitted.try_recv() {
+                    Ok(event) => {
+                        this.observe(&event);
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    Err(_) => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+/// A panic of user code ends its run, not its server. What it said may hold secrets, so it is left to the panic hook.
+fn guarded(poll: impl FnOnce() -> Poll<Option<Result<()>>>) -> Poll<Option<Result<()>>> {
+    catch_unwind(AssertUnwindSafe(poll)).unwrap_or_else(|_| {
+        let error = Error::new(ErrorKind::Failed, "the run panicked; the panic was written to standard error");
+        Poll::Ready(Some(Err(error)))
+    })
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.run.end();
+    }
+}
