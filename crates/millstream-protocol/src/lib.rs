@@ -1,0 +1,13 @@
+//! Wire formats: what happens in a run goes in as events, what a client reads comes out as frames. Pure: no IO, no clock.
+//!
+//! A [`View`] is a fold over the numbered events of a run's log. The same view serves a live reader, a replay, a late joiner and a test,
+//! so what they read is the same bytes. [`simple`] is the protocol of the first samples: tokens over SSE or WebSocket.
+
+pub mod simple;
+pub mod sse;
+
+mod frames;
+mod position;
+
+pub use frames::{FrameMark, FrameWriter, Frames, View};
+pub use position::{Cursor, CursorError, Position};
