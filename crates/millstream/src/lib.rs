@@ -1,0 +1,39 @@
+//! Stream what language models and agents produce.
+//!
+//! ```
+//! use millstream::prelude::*;
+//!
+//! # futures_util::FutureExt::now_or_never(async {
+//! let chain = Prompt::new().system("You are a concise technical writer.").human("{topic}") | Model::from(Demo::instant());
+//!
+//! let mut chunks = chain.run(vars! { topic: "Explain LangGraph in 3 sentences." }).stream();
+//! while let Some(chunk) = chunks.try_next().await? {
+//!     print!("{chunk}");
+//! }
+//!
+//! let answer = chain.run(vars! { topic: "Explain RAG" }).await?;
+//! println!("{answer}");
+//! # Ok::<(), Error>(()) }).unwrap().unwrap();
+//! ```
+//!
+//! One verb, many ways to watch: `run(input)` describes a run; `.await` gives the whole output, `.stream()` its pieces,
+//! `.stream().blocking()` the same for code that is not asynchronous, `.events()` everything that happens inside.
+
+mod choice;
+
+pub use choice::{FoundModel, ModelChoice, model_from_env};
+pub use millstream_core::*;
+
+/// Model providers over HTTP.
+pub mod models {
+    pub use millstream_models::*;
+}
+
+/// What most programs need: `use millstream::prelude::*`.
+pub mod prelude {
+    pub use crate::{ModelChoice, model_from_env};
+    pub use futures_util::{Stream, StreamExt, TryStreamExt};
+    pub use millstream_core::{
+        Body, Chain, Cx, Demo, Error, Event, Message, Messages, Model, Part, Prompt, Result, Runnable, Text, Vars, vars,
+    };
+}
