@@ -1,0 +1,48 @@
+//! Which model: what the arguments and the environment say, else what is found on this machine, else the demo model.
+
+use std::time::Duration;
+
+use clap::Args;
+use millstream::{Chain, FoundModel, Message, ModelChoice, Prompt, Result, Runnable, Vars};
+use serde_json::{Value, json};
+
+/// Arguments that choose the model. A key is taken from the environment alone: arguments can be read by everybody on the machine.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ModelArguments {
+    /// The model's name at its provider, or "demo" for the model without weights. With neither this nor an OPENAI_API_KEY, a local
+    /// model server (Ollama, llama.cpp) is looked for, and the demo model answers if there is none.
+    #[arg(long, value_name = "NAME", env = "MILLSTREAM_MODEL")]
+    model: Option<String>,
+    /// The address of an OpenAI-shaped server: OpenAI, Azure, vLLM, llama.cpp, Ollama, OpenRouter ... Its key is OPENAI_API_KEY.
+    #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL")]
+    base_url: Option<String>,
+    /// How long the demo model takes for a token, in milliseconds; 0 is as fast as possible.
+    #[arg(long, value_name = "MS", env = "MILLSTREAM_DEMO_DELAY", default_value_t = 25)]
+    demo_delay: u64,
+}
+
+impl ModelArguments {
+    /// Finds the model.
+    pub(crate) fn find(self) -> Result<FoundModel> {
+        let mut choice = ModelChoice::from_env();
+        choice.model = self.model;
+        choice.environment.base_url = self.base_url.filter(|url| !url.trim().is_empty());
+        choice.demo_delay = Duration::from_millis(self.demo_delay);
+        choice.find()
+    }
+}
+
+/// The chat chain: a system prompt, the history, the question.
+pub(crate) fn chat(found: &FoundModel, system: &str) -> Chain<Vars, Message> {
+    // The system prompt is a text, not a template: its braces are braces.
+    let prompt = Prompt::new().message(Message::system(system));
+    prompt.optional_placeholder("history").human("{question}").pipe(found.model())
+}
+
+/// What the page shows of the model.
+pub(crate) fn info(found: &FoundModel) -> Value {
+    match found.base_url() {
+        None => json!({ "name": found.name(), "kind": "demo" }),
+        Some(base_url) => json!({ "name": found.name(), "kind": "openai", "base_url": base_url }),
+    }
+}

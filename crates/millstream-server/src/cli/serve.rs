@@ -1,0 +1,136 @@
+//! `millstream serve`.
+
+use std::io::Write;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use millstream_server::{Config, Server, Stopper};
+
+use super::fail;
+use super::model::{self, ModelArguments};
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR:PORT", env = "MILLSTREAM_LISTEN", default_value = "127.0.0.1:8000", value_parser = address)]
+    listen: SocketAddr,
+    #[command(flatten)]
+    model: ModelArguments,
+    /// The system prompt of the chat.
+    #[arg(long, value_name = "TEXT", default_value = "You are a helpful assistant.")]
+    system: String,
+    /// An origin of another site whose pages may use this server, or "*" for all. May be given several times.
+    #[arg(long = "cors-origin", value_name = "ORIGIN", value_parser = origin)]
+    cors_origins: Vec<String>,
+    /// How long a run goes on when nobody reads it any more: seconds, 0 to stop it at once, or "forever".
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = linger)]
+    linger: Linger,
+    /// After how many seconds of silence a keep-alive is sent.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    heartbeat: Duration,
+    /// How many worker threads; one per core unless given.
+    #[arg(long, value_name = "COUNT")]
+    workers: Option<NonZeroUsize>,
+}
+
+/// How long a run goes on without readers; clap would read an `Option` as an argument that may be left out.
+#[derive(Clone, Copy, Debug)]
+struct Linger(Option<Duration>);
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found =
+        text.to_socket_addrs().map_err(|_| "write ADDR:PORT, for example 127.0.0.1:8000 or [::1]:8000".to_owned())?;
+    found.next().ok_or_else(|| "no such address".to_owned())
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let is_origin = |authority: &str| !authority.is_empty() && !authority.contains(['/', '?', '#', ' ']);
+    let valid =
+        text == "*" || text == "null" || text.split_once("://").is_some_and(|(_, authority)| is_origin(authority));
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("write an origin without a path, for example https://app.example.com".to_owned())
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let value: f64 = text.parse().map_err(|_| "write a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(value) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("write a number of seconds greater than 0".to_owned()),
+    }
+}
+
+fn linger(text: &str) -> Result<Linger, String> {
+    match text {
+        "forever" => Ok(Linger(None)),
+        "0" => Ok(Linger(Some(Duration::ZERO))),
+        _ => seconds(text)
+            .map(|duration| Linger(Some(duration)))
+            .map_err(|_| "write a number of seconds, or forever".to_owned()),
+    }
+}
+
+/// Serves until a signal comes.
+pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
+    let found = match arguments.model.find() {
+        Ok(found) => found,
+        Err(error) => return fail(error, 2),
+    };
+    let config = Config {
+        listen: arguments.listen,
+        workers: arguments.workers,
+        linger: arguments.linger.0,
+        heartbeat: arguments.heartbeat,
+        cors_origins: arguments.cors_origins,
+        ..Config::default()
+    };
+    let (info, says) = (model::info(&found), found.to_string());
+    let system = arguments.system;
+    let server = Server::new(config).chat(move || model::chat(&found, &system)).model_info(info);
+    let running = match server.start() {
+        Ok(running) => running,
+        Err(error) => return fail(error, 1),
+    };
+    let url = running.url();
+    let greeting = format!(
+        "millstream serves {url}\n  model   {says}\n  page    {url}/\n  curl    curl -N {url}/chat/stream -H 'content-type: \
+         application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
+        url.replacen("http", "ws", 1)
+    );
+    // Whoever started the server may have closed its end; the server is there all the same.
+    let _ = std::io::stdout().write_all(greeting.as_bytes());
+    let _ = std::io::stdout().flush();
+    match stop_on_signal(running.stopper()) {
+        Ok(()) => running.wait(),
+        Err(error) => return fail(format!("cannot listen for signals: {error}"), 1),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Ctrl-C and SIGTERM stop the server in good order.
+fn stop_on_signal(stopper: Stopper) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            #[cfg(unix)]
+            {
+                use tokio::signal::unix::{SignalKind, signal};
+                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+                tokio::select! {
+                    _ = tokio::signal::ctrl_c() => {}
+                    _ = terminate.recv() => {}
+                }
+            }
+            #[cfg(not(unix))]
+            let _ = tokio::signal::ctrl_c().await;
+        });
+        stopper.stop();
+    })?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! What an operator can set.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// The settings of a server. `Config::default()` is what `millstream` without flags uses.
+///
+/// ```
+/// use millstream_server::Config;
+///
+/// let config = Config { listen: "127.0.0.1:0".parse()?, ..Config::default() };
+/// assert_eq!(config.heartbeat.as_secs(), 15);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How many worker threads, each with its own runtime and listening socket; one per core unless set.
+    pub workers: Option<NonZeroUsize>,
+    /// How long a run goes on when nobody reads it any more; `None` is for ever, zero cancels it at once (R02).
+    pub linger: Option<Duration>,
+    /// After how long a silence something is sent to keep the connection open.
+    pub heartbeat: Duration,
+    /// Origins of other sites whose pages may use this server; `*` is every site.
+    pub cors_origins: Vec<String>,
+    /// Bounds, so that no client can take everything.
+    pub limits: Limits,
+}
+
+/// Bounds of what a server takes and keeps.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest request body, in bytes.
+    pub body: usize,
+    /// The largest WebSocket message, in bytes.
+    pub message: usize,
+    /// How many runs may be under way.
+    pub running: usize,
+    /// How many bytes one run's log may have.
+    pub log: usize,
+    /// For how long a finished run can be read.
+    pub keep: Duration,
+    /// How many finished runs can be read; the oldest go first.
+    pub kept: usize,
+    /// How many bytes the logs of finished runs may have together; the oldest go first.
+    pub kept_bytes: usize,
+    /// How many questions may wait on a socket, and how many answers may run on a `chat.v1.json` socket.
+    pub waiting: usize,
+    /// For how long a WebSocket client may take nothing before it is dropped.
+    pub stalled: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            workers: None,
+            linger: Some(Duration::from_secs(5)),
+            heartbeat: Duration::from_secs(15),
+            cors_origins: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 1 << 20,
+            message: 1 << 20,
+            running: 10_000,
+            log: 64 << 20,
+            keep: Duration::from_secs(300),
+            kept: 10_000,
+            kept_bytes: 256 << 20,
+            waiting: 16,
+            stalled: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `/ws/chat`: the simple protocol over WebSocket, plain or as `chat.v1.json`.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use millstream_protocol::simple::SUBPROTOCOL;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+
+use crate::app::App;
+use crate::http::Problem;
+
+mod conversation;
+mod json;
+mod plain;
+
+/// How often the server asks whether the client is still there; one that has not answered by the next time is dropped.
+const PING: Duration = Duration::from_secs(20);
+
+/// `GET /ws/chat`, upgraded.
+pub(crate) async fn upgrade(
+    State(app): State<App>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Ok(upgrade) = upgrade else {
+        return Problem::bad_request("this path speaks WebSocket; connect with a WebSocket client").into_response();
+    };
+    let limit = app.config.limits.message;
+    let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(limit).max_frame_size(limit);
+    let json = upgrade.selected_protocol().is_some();
+    upgrade.on_upgrade(move |socket| async move {
+        let peer = Peer::new(socket, app.config.limits.stalled);
+        if json { json::serve(app, peer).await } else { plain::serve(app, peer).await }
+    })
+}
+
+/// The two halves of a socket, and whether the other side still answers.
+struct Peer {
+    incoming: SplitStream<WebSocket>,
+    outgoing: Outgoing,
+    pings: Interval,
+    answered: bool,
+}
+
+/// What a client sent.
+enum Received {
+    Text(Utf8Bytes),
+    /// Nothing to act on.
+    Nothing,
+    /// The connection is to be closed, with this code and reason; or is closed already.
+    Leaves(Option<(u16, &'static str)>),
+}
+
+/// The connection is gone.
+#[derive(Debug)]
+struct Lost;
+
+impl Peer {
+    fn new(socket: WebSocket, stalled: Duration) -> Self {
+        let (sink, incoming) = socket.split();
+        let mut pings = interval_at(Instant::now() + PING, PING);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { incoming, outgoing: Outgoing { sink, stalled }, pings, answered: true }
+    }
+
+    /// Makes sense of what came from the socket.
+    fn received(&mut self, message: Option<Result<Frame, axum::Error>>) -> Received {
+        self.answered = true;
+        match message {
+            Some(Ok(Frame::Text(text))) => Received::Text(text),
+            Some(Ok(Frame::Binary(_))) => Received::Leaves(Some((1003, "send text, not binary messages"))),
+            Some(Ok(Frame::Ping(_) | Frame::Pong(_))) => Received::Nothing,
+            Some(Ok(Frame::Close(_))) | None => Received::Leaves(None),
+            Some(Err(error)) => Received::Leaves(fault(error)),
+        }
+    }
+
+    /// Asks whether the client is still there.
+    async fn ping(&mut self) -> Result<(), Lost> {
+        if !std::mem::replace(&mut self.answered, false) {
+            return Err(Lost);
+        }
+        self.outgoing.send(Frame::Ping(Bytes::new())).await
+    }
+}
+
+/// The close code for a message that could not be read.
+fn fault(error: axum::Error) -> Option<(u16, &'static str)> {
+    use tungstenite::Error as Fault;
+    match error.into_inner().downcast_ref::<Fault>()? {
+        Fault::Capacity(_) => Some((1009, "the message is too large")),
+        Fault::Utf8(_) => Some((1007, "the message is not UTF-8")),
+        Fault::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
+        Fault::Protocol(_) => Some((1002, "that is not WebSocket")),
+        _ => None,
+    }
+}
+
+/// The sending half. A client that takes nothing for too long is dropped.
+struct Outgoing {
+    sink: SplitSink<WebSocket, Frame>,
+    stalled: Duration,
+}
+
+impl Outgoing {
+    async fn send(&mut self, frame: Frame) -> Result<(), Lost> {
+        self.feed(frame).await?;
+        self.flush().await
+    }
+
+    /// Writes without flushing: frames that are ready together go out together.
+    async fn feed(&mut self, frame: Frame) -> Result<(), Lost> {
+        timeout(self.stalled, self.sink.feed(frame)).await.map_err(|_| Lost)?.map_err(|_| Lost)
+    }
+
+    async fn flush(&mut self) -> Result<(), Lost> {
+        timeout(self.stalled, self.sink.flush()).await.map_err(|_| Lost)?.map_err(|_| Lost)
+    }
+
+    async fn text(&mut self, text: &str) -> Result<(), Lost> {
+        self.send(Frame::text(text)).await
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) {
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        // The other side may be gone already, which is what closing is for.
+        let _ = self.send(Frame::Close(Some(frame))).await;
+    }
+}
