@@ -1,0 +1,1 @@
+//! The samples are in `examples/`: `cargo run --example stream_chain`.
