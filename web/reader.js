@@ -284,6 +284,7 @@ export class RunReader {
 
   #noteEnd() {
     const { status, reason, error, cursor } = this.#answer;
-    this.#note(`${status === "failed" ? `failed: ${error.code ?? error.message}` : (reason ?? status)} (at ${cursor})`);
+    const how = status === "failed" ? `failed: ${error.code ?? error.message}` : `ended: ${reason}`;
+    this.#note(`${how} (at ${cursor})`);
   }
 }

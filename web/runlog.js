@@ -14,6 +14,8 @@ export class RunLog {
     this.#fields = Object.fromEntries([...root.querySelectorAll("[data-field]")].map((node) => [node.dataset.field, node]));
     this.#ticker = root.querySelector("[data-ticker]");
     this.#lines = root.querySelector("ol");
+    // What is folded away cannot scroll.
+    root.addEventListener("toggle", () => (this.#lines.scrollTop = this.#lines.scrollHeight));
   }
 
   /** Adds a line with the time of day. */

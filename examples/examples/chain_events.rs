@@ -13,7 +13,7 @@ async fn main() -> Result<()> {
         let name = &event.scope.name;
         match &event.body {
             // Tokens of the model.
-            Body::Message { part } => print!("{part}"),
+            Body::Message { chunk } => print!("{chunk}"),
             Body::RunnableStarted { .. } => println!("\n[START: {name}]"),
             Body::RunnableFinished { .. } => println!("\n[END: {name}]"),
             Body::Finished(end) => {

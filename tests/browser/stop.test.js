@@ -33,6 +33,20 @@ for (const transport of ["sse", "ws"]) {
   }
 }
 
+for (const transport of ["sse", "ws"]) {
+  test(`stop before the first token over ${transport}`, async (t) => {
+    const provider = await startProvider(t, { tokens: words(50), allowed: 0 });
+    const page = await openPage(t, await startServerFor(t, provider), { transport });
+    await ask(page, "A long answer, please");
+    await page.locator("[data-part=pending]").filter({ hasText: "Thinking" }).waitFor();
+    await page.click("#stop");
+    await waitForStatus(page, "stopped");
+    while (provider.calls.length > 0 && provider.closed === 0) await new Promise(setImmediate);
+    assert.equal(await page.evaluate(() => document.activeElement.id), "question", "focus is back in the composer");
+    assert.deepEqual(page.problems, []);
+  });
+}
+
 test("a stopped answer stays stopped after a reload", async (t) => {
   const provider = await startProvider(t, { tokens: words(50), allowed: 5 });
   const page = await openPage(t, await startServerFor(t, provider));

@@ -82,7 +82,11 @@ async fn leaving_an_event_stream_ends_the_model_call() {
             }
             stage.called(number + 1).await;
             let left = Instant::now();
-            if number == 3 { events.response.reset() } else { drop(events) }
+            if number == 3 {
+                events.response.reset()
+            } else {
+                drop(events)
+            }
             check(moment, left, stage.left().await);
             becomes(server.address(), &run, "cancelled").await;
         }
@@ -114,7 +118,11 @@ async fn leaving_a_plain_socket_ends_the_model_call() {
             }
             stage.called(number + 1).await;
             let left = Instant::now();
-            if number == 0 { drop(socket) } else { socket.close().await }
+            if number == 0 {
+                drop(socket)
+            } else {
+                socket.close().await
+            }
             check(moment, left, stage.left().await);
         }
     }
@@ -260,10 +268,7 @@ async fn stopping_what_is_over_or_unknown_changes_nothing() {
 
 #[tokio::test]
 async fn stopping_on_a_socket_keeps_the_socket() {
-    let stage = Stage::plays([
-        vec![Step::Say("a".to_owned()), Step::Wait],
-        vec![Step::Say("b".to_owned())],
-    ]);
+    let stage = Stage::plays([vec![Step::Say("a".to_owned()), Step::Wait], vec![Step::Say("b".to_owned())]]);
     let server = serve_with(patient(), &stage);
     let mut socket = Socket::json(server.address()).await;
     socket.frame(json!({ "type": "ask", "id": "q1", "question": "one" })).await;

@@ -116,7 +116,8 @@ async fn a_running_answer_is_cut_at_every_byte_and_goes_on() {
     let mut first = question.send(address).await;
     let opening = format!("retry: 1000\nid: {}:0\n\n", first.run()).len();
     let mut before = first.at_least(opening + 1).await;
-    while Answer::of_plain(&Parser::default().push(&before)).text != "Two\n\n[DONE]\nlines\n and 👩‍👩‍👧[DONE]" {
+    while Answer::of_plain(&Parser::default().push(&before)).text != "Two\n\n[DONE]\nlines\n and 👩‍👩‍👧[DONE]"
+    {
         before.extend(first.chunk().await.unwrap());
     }
     stage.release(1);
@@ -130,7 +131,11 @@ async fn a_running_answer_is_cut_at_every_byte_and_goes_on() {
         let run = response.run();
         let mut bytes = response.at_least(cut).await;
         bytes.truncate(cut);
-        if cut % 2 == 0 { drop(response) } else { response.reset() }
+        if cut % 2 == 0 {
+            drop(response)
+        } else {
+            response.reset()
+        }
         let mut client = Parser::default();
         let mut seen = client.push(&bytes);
         let id = if client.last_event_id.is_empty() { format!("{run}:0") } else { client.last_event_id };
@@ -230,7 +235,8 @@ async fn unknown_runs_are_404_and_bad_ids_400() {
     for path in [format!("/runs/{unknown}"), format!("/runs/{unknown}/events"), "/runs/nonsense/stream".to_owned()] {
         assert_eq!(Request::get(&path).send(address).await.status(), 404, "{path}");
     }
-    let bad = ["x", "17", ":", "a:b", "0191f2a0-5b7c-4d2e-8f3a-123456789abc:", "0191f2a0-5b7c-4d2e-8f3a-123456789abc:-1"];
+    let bad =
+        ["x", "17", ":", "a:b", "0191f2a0-5b7c-4d2e-8f3a-123456789abc:", "0191f2a0-5b7c-4d2e-8f3a-123456789abc:-1"];
     let huge = format!("{unknown}:99999999999999999999999");
     for id in bad.into_iter().chain([huge.as_str(), "\u{fffd}", "0191f2a0-5b7c-4d2e-8f3a-123456789abc:+1"]) {
         for request in [

@@ -66,7 +66,11 @@ impl Clients {
 
         let mut events = Events::of(Request::ask("/chat/stream", &question).send(self.address).await);
         let plain = Answer::of_plain(&events.rest().await);
-        assert_eq!((plain.text, plain.ending.as_deref()), (line_feeds(&text), Some("stop")), "plain events, {tokens:?}");
+        assert_eq!(
+            (plain.text, plain.ending.as_deref()),
+            (line_feeds(&text), Some("stop")),
+            "plain events, {tokens:?}"
+        );
 
         let mut events = Events::of(Request::ask("/chat/stream?format=json", &question).send(self.address).await);
         let events = events.rest().await;

@@ -191,7 +191,7 @@ impl Cx {
     }
 
     fn event(&self, body: Body) -> Event {
-        Event { scope: self.scope.clone(), body }
+        Event::new(self.scope.clone(), body)
     }
 
     fn check_open(&self) -> Result<()> {

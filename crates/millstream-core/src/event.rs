@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, PublicError};
-use crate::part::Part;
+use crate::part::Chunk;
 use crate::usage::Usage;
 
 /// Something that happened, and in which part of the run.
@@ -18,6 +18,13 @@ pub struct Event {
     pub scope: Arc<Scope>,
     /// What happened.
     pub body: Body,
+}
+
+impl Event {
+    /// Something that happened in `scope`.
+    pub fn new(scope: Arc<Scope>, body: Body) -> Self {
+        Self { scope, body }
+    }
 }
 
 /// One execution of one runnable: who speaks in an event (R19 of the requirements).
@@ -74,7 +81,7 @@ pub enum Body {
     /// A model's message goes on.
     Message {
         /// By how much.
-        part: Part,
+        chunk: Chunk,
     },
     /// User code says something, by [`Cx::write`](crate::Cx::write).
     Custom {
@@ -164,7 +171,7 @@ pub struct Channels(u8);
 impl Channels {
     /// Only the start and the end of the run.
     pub const NONE: Self = Self(0);
-    /// Messages of models, part by part.
+    /// Messages of models, chunk by chunk.
     pub const MESSAGES: Self = Self(1);
     /// What user code writes.
     pub const CUSTOM: Self = Self(2);

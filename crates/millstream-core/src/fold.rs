@@ -24,11 +24,15 @@ enum Folding {
 }
 
 impl MessageFold {
-    /// Adds one part.
+    /// Adds parts: those of a chunk, or any others in order.
     ///
     /// # Errors
-    /// `internal` if the part cannot follow what came before; parts made by one [`PartWriter`](crate::PartWriter) always can.
-    pub fn push(&mut self, part: &Part) -> Result<()> {
+    /// `internal` if a part cannot follow what came before; parts made by one [`PartWriter`](crate::PartWriter) always can.
+    pub fn push<'a>(&mut self, parts: impl IntoIterator<Item = &'a Part>) -> Result<()> {
+        parts.into_iter().try_for_each(|part| self.push_part(part))
+    }
+
+    fn push_part(&mut self, part: &Part) -> Result<()> {
         match part {
             Part::Start { id, role } if self.message.is_none() => {
                 let id = (!id.is_empty()).then(|| id.to_string());
@@ -51,11 +55,15 @@ impl MessageFold {
                 _ => return Err(out_of_order(part)),
             },
             Part::BlockEnd { .. } if self.is_open() => {}
-            Part::End { finish, usage } if self.is_open() => {
+            Part::Usage { usage } if self.is_open() => {
+                if let Some(message) = &mut self.message {
+                    message.usage = Some((**usage).clone());
+                }
+            }
+            Part::End { finish } if self.is_open() => {
                 self.ended = true;
                 if let Some(message) = &mut self.message {
                     message.finish = (message.role == Role::Ai).then_some(*finish);
-                    message.usage = usage.as_deref().cloned();
                 }
             }
             _ => return Err(out_of_order(part)),

@@ -1,7 +1,7 @@
 //! The vocabulary of Millstream: messages and the parts they stream in, events, the context [`Cx`], runnables and chains,
 //! prompts, parsers, and the traits that models implement. No IO, and no task is ever started: a run is polled by its reader.
 //!
-//! - [`Message`], [`Part`], [`PartWriter`], [`MessageFold`]: what is said, whole and in pieces;
+//! - [`Message`], [`Chunk`], [`Part`], [`PartWriter`], [`MessageFold`]: what is said, whole and in pieces;
 //! - [`Runnable`], [`Chain`], [`Run`]: what runs, and the ways to watch it;
 //! - [`Prompt`], [`Model`], [`Text`]: the steps of a chain;
 //! - [`Event`], [`Body`], [`Cx`]: what happens in a run, and who says so;
@@ -32,7 +32,7 @@ pub use fold::MessageFold;
 pub use message::{Block, Finish, Media, Message, Messages, Role, ToolCall};
 pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ToolSpec};
 pub use parse::Text;
-pub use part::{BlockKind, CallIndex, Delta, Part, PartWriter};
+pub use part::{BlockKind, CallIndex, Chunk, Delta, Part, PartWriter};
 pub use prompt::{Prompt, Vars};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::{Input, Runnable};

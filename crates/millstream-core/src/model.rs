@@ -14,10 +14,10 @@ use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Channels, Kind};
 use crate::message::{Message, Messages};
-use crate::part::{OpenMessage, Part, PartWriter};
+use crate::part::{Chunk, OpenMessage, PartWriter};
 use crate::runnable::{Input, Runnable};
 use crate::streamed::Chunks;
-use crate::usage::{Usage, UsageSource};
+use crate::usage::Usage;
 
 mod out;
 
@@ -164,13 +164,13 @@ impl Runnable for Model {
             let input_tokens = request.estimated_tokens();
             let parts = model.provider.open(request, &cx).await?;
             let mut account = OpenMessage::default();
-            let counted = parts.map_ok(move |part| with_usage(part, &mut account, input_tokens));
+            let counted = parts.map_ok(move |chunk| account.complete(chunk, input_tokens));
             if !cx.wants(Channels::MESSAGES) {
                 return Ok(counted.boxed());
             }
-            let told = counted.and_then(move |part| {
+            let told = counted.and_then(move |chunk| {
                 let cx = cx.clone();
-                async move { cx.emit(Body::Message { part: part.clone() }).await.map(|()| part) }
+                async move { cx.emit(Body::Message { chunk: chunk.clone() }).await.map(|()| chunk) }
             });
             Ok::<_, Error>(told.boxed())
         };
@@ -178,27 +178,16 @@ impl Runnable for Model {
     }
 }
 
-/// A provider that does not count gets an estimate, marked as such.
-fn with_usage(part: Part, account: &mut OpenMessage, input_tokens: u64) -> Part {
-    account.observe(&part);
-    match part {
-        Part::End { finish, usage: None } => {
-            Part::End { finish, usage: Some(Box::new(account.usage(input_tokens, UsageSource::Estimated))) }
-        }
-        other => other,
-    }
-}
-
 /// Where parts come from: a provider's decoder, polled by the reader of the answer.
 pub trait PartSource: Send + 'static {
-    /// Writes what has come to `out`. `Ready(true)` if there may be more, `Ready(false)` at the end.
+    /// Writes one frame to `out`; what is written becomes one chunk. `Ready(true)` if there may be more, `Ready(false)` at the end.
     ///
     /// # Errors
     /// Ends the answer; what was written before is still read.
     fn poll_fill(&mut self, task: &mut Context<'_>, out: &mut PartWriter) -> Poll<Result<bool>>;
 }
 
-/// An answer that has begun: a stream of [`Part`]s that ends after the message's end, or with an error.
+/// An answer that has begun: a stream of [`Chunk`]s that ends after the message's end, or with an error.
 ///
 /// A source that ends without having ended its message gives `truncated`: an answer is never silently cut (R04).
 #[must_use = "an answer is read by polling it"]
@@ -225,13 +214,13 @@ impl Parts {
 }
 
 impl Stream for Parts {
-    type Item = Result<Part>;
+    type Item = Result<Chunk>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some(part) = this.writer.pop() {
-                return Poll::Ready(Some(Ok(part)));
+            if let Some(chunk) = this.writer.take() {
+                return Poll::Ready(Some(Ok(chunk)));
             }
             if let Some(error) = this.error.take() {
                 return Poll::Ready(Some(Err(error)));

@@ -30,9 +30,9 @@ impl Runnable for Text {
     }
 
     fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<String> {
-        let texts = input.chunks(&cx).filter_map(|part| {
-            future::ready(match part {
-                Ok(part) => part.text().cloned().map(Ok),
+        let texts = input.chunks(&cx).filter_map(|chunk| {
+            future::ready(match chunk {
+                Ok(chunk) => chunk.text().map(Ok),
                 Err(error) => Some(Err(error)),
             })
         });

@@ -1,7 +1,6 @@
 //! The grammar of a streamed message: start, blocks of deltas, end. [`PartWriter`] is the only thing that makes parts,
 //! so a part out of order cannot exist.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,18 +8,20 @@ use serde::{Deserialize, Serialize};
 use crate::message::{Block, Finish, Role};
 use crate::usage::Usage;
 
+mod chunk;
 mod writer;
 
+pub use chunk::Chunk;
 pub use writer::{CallIndex, PartWriter};
-pub(crate) use writer::{OpenMessage, parts_of};
+pub(crate) use writer::{OpenMessage, chunk_of};
 
 /// One step of a streamed message.
 ///
-/// `Start (BlockStart | Delta | BlockEnd)* End`: blocks are numbered from 0 in the order they start, a delta goes to a block that
+/// `Start (BlockStart | Delta | BlockEnd | Usage)* End`: blocks are numbered from 0 in the order they start, a delta goes to a block that
 /// is open, every block that was started ends before the message does. Several tool calls may be open at once; text and
 /// reasoning are never interleaved with anything. The texts are shared: cloning a part copies no text.
 ///
-/// Only a [`PartWriter`] makes parts. `Display` shows the visible text, so that `print!("{part}")` prints an answer.
+/// Only a [`PartWriter`] makes parts. They travel as [`Chunk`]s: the parts that came together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "part", rename_all = "snake_case")]
 pub enum Part {
@@ -54,14 +55,17 @@ pub enum Part {
         /// The block's number.
         index: u32,
     },
+    /// What the answer has cost so far; the last one in a message counts.
+    #[non_exhaustive]
+    Usage {
+        /// The cost.
+        usage: Box<Usage>,
+    },
     /// The message is over.
     #[non_exhaustive]
     End {
         /// Why.
         finish: Finish,
-        /// What it cost, if the provider said so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        usage: Option<Box<Usage>>,
     },
 }
 
@@ -117,12 +121,5 @@ impl Part {
             Self::Delta { delta: Delta::Text(text), .. } => Some(text),
             _ => None,
         }
-    }
-}
-
-/// Shows the visible text.
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text().map_or(Ok(()), |text| f.write_str(text))
     }
 }

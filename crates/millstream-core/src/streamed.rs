@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fold::MessageFold;
 use crate::message::{Message, Messages};
-use crate::part::{Part, parts_of};
+use crate::part::{Chunk, chunk_of};
 
 /// The pieces of a `T`, as they come. Stop polling to pause; drop to cancel.
 pub type Chunks<T> = BoxStream<'static, Result<<T as Streamed>::Chunk>>;
@@ -59,19 +59,19 @@ pub trait Fold: Default + Send + 'static {
 }
 
 impl Streamed for Message {
-    type Chunk = Part;
+    type Chunk = Chunk;
     type Fold = MessageFold;
 
-    fn into_chunks(self) -> Vec<Part> {
-        parts_of(&self)
+    fn into_chunks(self) -> Vec<Chunk> {
+        vec![chunk_of(&self)]
     }
 }
 
 impl Fold for MessageFold {
-    type Chunk = Part;
+    type Chunk = Chunk;
     type Whole = Message;
 
-    fn push(&mut self, chunk: Part) -> Result<()> {
+    fn push(&mut self, chunk: Chunk) -> Result<()> {
         Self::push(self, &chunk)
     }
 

@@ -50,10 +50,10 @@ fn write(script: &[Said]) -> Vec<Part> {
             Said::Whole => writer.block(Block::NonStandard { value: serde_json::json!({ "type": "thing" }) }),
             Said::End => writer.end(Finish::Stop),
         }
-        parts.extend(std::iter::from_fn(|| writer.pop()));
+        parts.extend(writer.take().iter().flatten().cloned());
     }
     writer.end(Finish::Length);
-    parts.extend(std::iter::from_fn(|| writer.pop()));
+    parts.extend(writer.take().iter().flatten().cloned());
     parts
 }
 
@@ -88,9 +88,7 @@ fn check_grammar(parts: &[Part]) {
 
 fn fold(parts: &[Part]) -> Message {
     let mut fold = MessageFold::default();
-    for part in parts {
-        fold.push(part).expect("parts come in order");
-    }
+    fold.push(parts).expect("parts come in order");
     fold.finish().expect("the message has ended")
 }
 
@@ -120,7 +118,7 @@ proptest! {
             writer.arguments(*call, "\"}").unwrap();
         }
         writer.end(Finish::ToolCalls);
-        let parts: Vec<Part> = std::iter::from_fn(|| writer.pop()).collect();
+        let parts = writer.take().expect("something was written").to_vec();
         check_grammar(&parts);
         let message = fold(&parts);
         let got: Vec<String> = message.tool_calls().map(|call| call.args["a"].as_str().unwrap().to_owned()).collect();
@@ -133,9 +131,7 @@ proptest! {
         let whole = fold(&parts).text();
         let cut = (cut * parts.len() as f64) as usize;
         let mut part_fold = MessageFold::default();
-        for part in &parts[..cut] {
-            part_fold.push(part).unwrap();
-        }
+        part_fold.push(&parts[..cut]).unwrap();
         prop_assert_eq!(part_fold.clone().finish().unwrap_err().code(), "truncated");
         prop_assert!(whole.starts_with(&part_fold.partial().text()));
     }
@@ -154,7 +150,8 @@ proptest! {
     #[test]
     fn a_whole_message_in_chunks_is_the_message(script in prop::collection::vec(said(), 0..20)) {
         let message = fold(&write(&script));
-        prop_assert_eq!(fold(&message.clone().into_chunks()), message);
+        let chunks = message.clone().into_chunks();
+        prop_assert_eq!(fold(&chunks[0]), message);
     }
 }
 
@@ -167,7 +164,7 @@ fn arguments_that_are_no_object_make_an_invalid_call() {
         let call = writer.tool_call("call_1", "look");
         writer.arguments(call, args).unwrap();
         writer.end(Finish::ToolCalls);
-        let parts: Vec<Part> = std::iter::from_fn(|| writer.pop()).collect();
+        let parts = writer.take().expect("something was written").to_vec();
         let message = fold(&parts);
         assert_eq!(matches!(message.content[0], Block::ToolCall(_)), valid, "{args}");
     }
@@ -183,7 +180,7 @@ fn nothing_is_written_after_the_end() {
     let late = writer.tool_call("call_2", "look");
     assert!(writer.arguments(call, "x").is_ok() && writer.arguments(late, "x").is_ok());
     writer.end(Finish::Length);
-    let parts: Vec<Part> = std::iter::from_fn(|| writer.pop()).collect();
+    let parts = writer.take().expect("something was written").to_vec();
     check_grammar(&parts);
     assert!(!parts.iter().any(|part| matches!(part, Part::Delta { delta: Delta::Text(_), .. })));
 }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt};
 use millstream_core::{
     Body, Channels, ChatModel, Cx, Demo, Error, ErrorKind, Event, Finish, Message, MessageFold, Model, Out, Outcome,
-    Part, Parts, Prompt, Request, Result, Runnable, Text, UsageSource, vars,
+    Parts, Prompt, Request, Result, Runnable, Text, UsageSource, vars,
 };
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,7 @@ fn fold(events: &[Event]) -> (Message, Outcome) {
     for event in events {
         assert!(outcome.is_none(), "nothing comes after the end");
         match &event.body {
-            Body::Message { part } => fold.push(part).expect("parts come in order"),
+            Body::Message { chunk } => fold.push(chunk).expect("parts come in order"),
             Body::Finished(end) => outcome = Some(end.outcome),
             _ => {}
         }
@@ -164,7 +164,7 @@ async fn a_stopped_run_keeps_what_was_said_and_says_that_it_was_stopped() {
     let mut seen = Vec::new();
     while let Some(item) = events.next().await {
         let Ok(event) = item else { break };
-        if matches!(&event.body, Body::Message { part: Part::Delta { .. } }) {
+        if matches!(&event.body, Body::Message { chunk } if chunk.text().is_some()) {
             stop.cancel();
         }
         seen.push(event);

@@ -165,7 +165,7 @@ impl OpenAiBuilder {
         Ok(OpenAi {
             model: self.model.trim().into(),
             provider: self.provider.as_deref().unwrap_or("openai").into(),
-            base_url: crate::transport::place(&base),
+            base_url: crate::transport::place(&base).trim_end_matches('/').into(),
             transport,
             dialect: Dialect { asks_usage: self.asks_usage, says_completion_tokens },
         })

@@ -13,9 +13,6 @@ use crate::transport::look;
 /// The model at OpenAI where no other is named.
 const DEFAULT_MODEL: &str = "gpt-4o-mini";
 
-/// A server on this machine answers at once or is not there.
-const LOCAL_PATIENCE: Duration = Duration::from_millis(300);
-
 /// A configured server may be far away.
 const REMOTE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -39,6 +36,8 @@ pub struct Environment {
     pub base_url: Option<String>,
     /// Local servers to look for, the preferred one first.
     pub local: Vec<LocalServer>,
+    /// How long a local server may take to list its models: it answers at once or is not there. 300 ms unless set.
+    pub local_patience: Duration,
     /// How long to wait for what, for every model made here.
     pub limits: Limits,
 }
@@ -75,7 +74,7 @@ impl Default for Environment {
             LocalServer::new("ollama", "http://127.0.0.1:11434/v1"),
             LocalServer::new("llama.cpp", "http://127.0.0.1:8080/v1"),
         ];
-        Self { key: None, base_url: None, local, limits: Limits::default() }
+        Self { key: None, base_url: None, local, local_patience: Duration::from_millis(300), limits: Limits::default() }
     }
 }
 
@@ -105,7 +104,7 @@ impl Environment {
     /// Looks for a model that nobody had to name: the configured provider, else the first local server that has a model.
     ///
     /// A configured provider other than OpenAI, and each local server, is asked for its models (`GET /models`), and the first one listed is
-    /// taken that is not for embeddings only. Nothing is found where nothing is configured and no local server answers within 300 ms.
+    /// taken that is not for embeddings only. Nothing is found where nothing is configured and no local server answers in time.
     ///
     /// # Errors
     /// As [`Environment::model`]; and `provider_unreachable` if the configured base URL lists no model: then the model must be named.
@@ -114,7 +113,7 @@ impl Environment {
             return self.detect_configured().await.map(Some);
         }
         let looks = self.local.iter().map(|server| async move {
-            let model = first_model(&server.base_url, None, LOCAL_PATIENCE).await?;
+            let model = first_model(&server.base_url, None, self.local_patience).await?;
             let built = OpenAi::builder(model).base_url(&server.base_url).provider(&server.name).limits(self.limits);
             Some(Detected { model: built.build().ok()?, by: server.name.clone() })
         });
@@ -198,7 +197,7 @@ impl Environment {
 
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { key, base_url: _, local, limits } = self;
+        let Self { key, local, limits, .. } = self;
         let mut shown = f.debug_struct("Environment");
         shown.field("has_key", &key.is_some()).field("local", local).field("limits", limits).finish_non_exhaustive()
     }

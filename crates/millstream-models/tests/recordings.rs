@@ -7,6 +7,7 @@ mod common;
 use std::collections::HashSet;
 use std::io;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use common::{Outcome, replay, shown};
@@ -21,7 +22,7 @@ struct Recording {
     expected: Value,
 }
 
-fn recordings() -> Vec<Recording> {
+static RECORDINGS: LazyLock<Vec<Recording>> = LazyLock::new(|| {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/wire/openai");
     let mut recordings: Vec<Recording> = std::fs::read_dir(folder)
         .unwrap()
@@ -36,7 +37,7 @@ fn recordings() -> Vec<Recording> {
     recordings.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(recordings.len() > 40, "the recordings are there");
     recordings
-}
+});
 
 fn whole(recording: &Recording) -> Outcome {
     replay([Ok(recording.body.clone())])
@@ -60,8 +61,8 @@ fn outcome_json(outcome: &Outcome) -> Value {
 
 #[test]
 fn each_gives_what_is_expected() {
-    for recording in recordings() {
-        let outcome = whole(&recording);
+    for recording in RECORDINGS.iter() {
+        let outcome = whole(recording);
         assert_eq!(outcome_json(&outcome), recording.expected, "{}: {:?}", recording.name, outcome.end);
         let ids: Vec<_> = outcome.partial().tool_calls().map(|call| call.id.clone()).collect();
         assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "{}: ids repeat", recording.name);
@@ -71,14 +72,14 @@ fn each_gives_what_is_expected() {
 
 #[test]
 fn a_cut_anywhere_is_truncated_or_the_whole_answer() {
-    for recording in recordings() {
-        let full = whole(&recording);
+    for recording in RECORDINGS.iter() {
+        let full = whole(recording);
         let mut settled = false;
         for cut in 0..=recording.body.len() {
             let body = recording.body.slice(..cut);
             let reset = io::Error::from(io::ErrorKind::ConnectionReset);
             for outcome in [replay([Ok(body.clone())]), replay([Ok(body.clone()), Err(reset)])] {
-                check_cut(&recording, &full, cut, &outcome, &mut settled);
+                check_cut(recording, &full, cut, &outcome, &mut settled);
             }
         }
         assert_eq!(settled, recording.expected["error"] != "truncated" || full.end.is_ok(), "{}", recording.name);
@@ -130,8 +131,8 @@ fn has_evidence(body: &[u8]) -> bool {
 
 #[test]
 fn a_split_anywhere_changes_nothing() {
-    for recording in recordings() {
-        let full = whole(&recording);
+    for recording in RECORDINGS.iter() {
+        let full = whole(recording);
         for at in 0..=recording.body.len() {
             let split = replay([Ok(recording.body.slice(..at)), Ok(recording.body.slice(at..))]);
             assert_eq!(outcome_json(&split), outcome_json(&full), "{} split at {at}", recording.name);
@@ -144,8 +145,8 @@ fn a_split_anywhere_changes_nothing() {
 #[test]
 fn what_a_provider_says_of_its_errors_stays_out_of_ours() {
     let mut kept = 0;
-    for recording in recordings() {
-        let Err(error) = &whole(&recording).end else { continue };
+    for recording in RECORDINGS.iter() {
+        let Err(error) = &whole(recording).end else { continue };
         let mut texts = vec![error.to_string(), format!("{error:?}"), format!("{error:#?}"), error.public().message];
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
@@ -167,12 +168,11 @@ fn pieces() -> impl Strategy<Value = (usize, Vec<prop::sample::Index>, Option<pr
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_splits_with_any_cut_give_what_the_cut_alone_gives((which, splits, cut) in pieces()) {
-        let recordings = recordings();
-        let recording = &recordings[which % recordings.len()];
+        let recording = &RECORDINGS[which % RECORDINGS.len()];
         let length = cut.map_or(recording.body.len(), |cut| cut.index(recording.body.len() + 1));
         let body = recording.body.slice(..length);
         let mut borders: Vec<usize> = splits.iter().map(|split| split.index(length + 1)).collect();

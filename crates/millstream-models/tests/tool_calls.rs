@@ -109,18 +109,18 @@ fn call() -> impl Strategy<Value = Call> {
     })
 }
 
-fn calls() -> impl Strategy<Value = (Vec<Call>, Marks, Vec<prop::sample::Index>)> {
-    let order = prop::collection::vec(any::<prop::sample::Index>(), 64);
+fn calls() -> impl Strategy<Value = (Vec<Call>, Marks, Vec<u8>)> {
+    let order = prop::collection::vec(any::<u8>(), 24);
     (prop::collection::vec(call(), 1..5), prop::sample::select(Marks::ALL.to_vec()), order)
 }
 
 /// The fragments in an order that mixes the calls and keeps each call's own order. Without an order: one call after the other.
-fn fragments(calls: &[Call], marks: Marks, order: Option<&[prop::sample::Index]>) -> Vec<Value> {
+fn fragments(calls: &[Call], marks: Marks, order: Option<&[u8]>) -> Vec<Value> {
     let mut left: Vec<(usize, usize)> = calls.iter().enumerate().map(|(call, _)| (call, 0)).collect();
     let mut fragments = Vec::new();
     let mut turn = 0;
     while !left.is_empty() {
-        let at = order.map_or(0, |order| order[turn % order.len()].index(left.len()));
+        let at = order.map_or(0, |order| usize::from(order[turn % order.len()]) % left.len());
         turn += 1;
         let (call, piece) = left[at];
         let Call { name, pieces, .. } = &calls[call];
@@ -165,7 +165,7 @@ fn wanted(calls: &[Call]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn mixed_fragments_come_out_right_or_fail_the_answer((calls, marks, order) in calls(), together in 1..4usize) {
@@ -226,7 +226,7 @@ proptest! {
 #[test]
 fn a_call_without_a_name_fails_the_answer() {
     let outcome = answer(&[json!({"index": 0, "id": "a", "function": {"arguments": "{}"}})], 1);
-    assert_eq!(outcome.code(), "complete", "{:?}", outcome.end);
+    assert_eq!(outcome.code(), "provider_protocol");
 }
 
 #[test]

@@ -64,27 +64,17 @@ impl MockProvider {
     /// # Panics
     /// When the loopback address cannot be bound: no test can go on without it.
     pub async fn start(scripts: impl IntoIterator<Item = Script>) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("a free port on the loopback address");
-        let address = listener
-            .local_addr()
-            .expect("a bound listener has an address");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port on the loopback address");
+        let address = listener.local_addr().expect("a bound listener has an address");
         let shared = Arc::new(Shared {
             queue: Mutex::new(scripts.into_iter().collect()),
-            otherwise: Mutex::new(Box::new(|_| {
-                Script::error(500, "the mock provider has no script left")
-            })),
+            otherwise: Mutex::new(Box::new(|_| Script::error(500, "the mock provider has no script left"))),
             models: Mutex::new(model_list(["mock-model"])),
             exchanges: watch::Sender::new(Vec::new()),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, Arc::clone(&shared)));
-        Self {
-            address,
-            shared,
-            _tasks: tasks,
-        }
+        Self { address, shared, _tasks: tasks }
     }
 
     /// The address it listens on.
@@ -142,8 +132,7 @@ impl Shared {
         let next = lock(&self.queue).pop_front();
         let script = next.unwrap_or_else(|| lock(&self.otherwise)(&received));
         let exchange = Exchange::new(received);
-        self.exchanges
-            .send_modify(|exchanges| exchanges.push(exchange.clone()));
+        self.exchanges.send_modify(|exchanges| exchanges.push(exchange.clone()));
         (exchange, script)
     }
 }

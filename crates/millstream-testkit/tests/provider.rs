@@ -12,10 +12,7 @@ use tokio::net::TcpStream;
 
 async fn ask(provider: &MockProvider) -> TcpStream {
     let mut stream = TcpStream::connect(provider.address()).await.unwrap();
-    stream
-        .write_all(&request(r#"{"stream":true}"#))
-        .await
-        .unwrap();
+    stream.write_all(&request(r#"{"stream":true}"#)).await.unwrap();
     stream
 }
 
@@ -38,10 +35,7 @@ async fn rest(stream: &mut TcpStream) -> (Vec<u8>, Option<ErrorKind>) {
 async fn until(stream: &mut TcpStream, text: &str) -> String {
     let mut bytes = Vec::new();
     while !bytes.ends_with(text.as_bytes()) {
-        let byte = stream
-            .read_u8()
-            .await
-            .expect("the text comes before the end");
+        let byte = stream.read_u8().await.expect("the text comes before the end");
         bytes.push(byte);
     }
     String::from_utf8(bytes).unwrap()
@@ -54,8 +48,7 @@ fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
         let Some(line) = bytes.windows(2).position(|window| window == b"\r\n") else {
             return (body, false);
         };
-        let length =
-            usize::from_str_radix(std::str::from_utf8(&bytes[..line]).unwrap(), 16).unwrap();
+        let length = usize::from_str_radix(std::str::from_utf8(&bytes[..line]).unwrap(), 16).unwrap();
         bytes = &bytes[line + 2..];
         if length == 0 {
             return (body, bytes == b"\r\n");
@@ -67,14 +60,8 @@ fn dechunk(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 }
 
 fn split_head(bytes: &[u8]) -> (String, &[u8]) {
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .expect("a head");
-    (
-        String::from_utf8(bytes[..end].to_vec()).unwrap(),
-        &bytes[end + 4..],
-    )
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+    (String::from_utf8(bytes[..end].to_vec()).unwrap(), &bytes[end + 4..])
 }
 
 fn payloads(body: &str) -> Vec<Value> {
@@ -87,8 +74,7 @@ fn payloads(body: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn an_answer_streams_and_the_connection_stays_for_the_next() {
-    let provider =
-        MockProvider::start([Script::answer(["Hel", "lö"]), Script::answer(["again"])]).await;
+    let provider = MockProvider::start([Script::answer(["Hel", "lö"]), Script::answer(["again"])]).await;
     let mut stream = ask(&provider).await;
     let text = until(&mut stream, "\r\n0\r\n\r\n").await;
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
@@ -141,10 +127,7 @@ async fn a_body_can_end_early_without_http_noticing() {
     ])
     .await;
     let text = until(&mut ask(&provider).await, "\r\n0\r\n\r\n").await;
-    assert_eq!(
-        dechunk(split_head(text.as_bytes()).1),
-        (whole[..30].to_vec(), true)
-    );
+    assert_eq!(dechunk(split_head(text.as_bytes()).1), (whole[..30].to_vec(), true));
     let (bytes, _) = rest(&mut ask(&provider).await).await;
     assert_eq!(split_head(&bytes).1, &whole[..30]);
     let (bytes, _) = rest(&mut ask(&provider).await).await;
@@ -220,16 +203,11 @@ async fn a_gated_answer_goes_token_by_token() {
 async fn drops_and_splits_lose_nothing() {
     let script = Script::answer(["Grüße, 🌍"]);
     let whole = script.body();
-    let world = whole
-        .windows(4)
-        .position(|window| window == "🌍".as_bytes())
-        .unwrap();
+    let world = whole.windows(4).position(|window| window == "🌍".as_bytes()).unwrap();
     let provider = MockProvider::start([
         script.clone().drip(1),
         script.clone().split_at([1, world + 1, world + 2]),
-        script
-            .split_at(0..whole.len())
-            .pace(Duration::from_millis(1)),
+        script.split_at(0..whole.len()).pace(Duration::from_millis(1)),
     ])
     .await;
     for _ in 0..3 {
@@ -246,9 +224,7 @@ async fn drops_and_splits_lose_nothing() {
 async fn garbage_comes_instead_of_http_or_in_the_middle() {
     let provider = MockProvider::start([
         Script::garbage(*b"\x00\xffSSH-2.0\r\n"),
-        Script::answer(["Hello"])
-            .until_close()
-            .garbage_at(8, *b"\xfe\xff"),
+        Script::answer(["Hello"]).until_close().garbage_at(8, *b"\xfe\xff"),
     ])
     .await;
     let (bytes, _) = rest(&mut ask(&provider).await).await;
@@ -278,10 +254,7 @@ async fn models_are_listed_and_use_up_no_script() {
     let provider = MockProvider::start([Script::answer(["Hello"])]).await;
     provider.models(["first", "second"]);
     let mut stream = TcpStream::connect(provider.address()).await.unwrap();
-    stream
-        .write_all(b"GET /v1/models HTTP/1.1\r\nHost: mock\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\nHost: mock\r\n\r\n").await.unwrap();
     let text = until(&mut stream, "\"list\"}").await;
     let list: Value = serde_json::from_slice(split_head(text.as_bytes()).1).unwrap();
     assert_eq!(list["object"], "list");
@@ -314,15 +287,9 @@ async fn a_slow_client_stops_the_endless_answer() {
     // The buffers of the operating system fill up, then nothing moves: asked until it is so.
     let mut before = 0;
     loop {
-        let now = exchange
-            .until(|progress| progress.written > 0)
-            .await
-            .written;
+        let now = exchange.until(|progress| progress.written > 0).await.written;
         let moved = exchange.until(|progress| progress.written > now);
-        if tokio::time::timeout(Duration::from_millis(200), moved)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(Duration::from_millis(200), moved).await.is_err() {
             break;
         }
         assert!(now >= before);
@@ -341,11 +308,7 @@ async fn without_a_script_the_request_decides() {
     let text = until(&mut ask(&provider).await, "true}").await;
     assert!(text.ends_with("{\"stream\":true}"));
     provider.push(Script::error(503, "down"));
-    assert!(
-        until(&mut ask(&provider).await, "}}")
-            .await
-            .starts_with("HTTP/1.1 503")
-    );
+    assert!(until(&mut ask(&provider).await, "}}").await.starts_with("HTTP/1.1 503"));
 }
 
 #[tokio::test]
@@ -375,16 +338,10 @@ fn an_answer_has_every_kind_of_chunk() {
         .usage(5, 2)
         .body();
     let chunks = payloads(&body);
-    let deltas: Vec<&Value> = chunks
-        .iter()
-        .map(|chunk| &chunk["choices"][0]["delta"])
-        .collect();
+    let deltas: Vec<&Value> = chunks.iter().map(|chunk| &chunk["choices"][0]["delta"]).collect();
     assert_eq!(deltas[1]["reasoning_content"], "hm");
     assert_eq!(deltas[3]["tool_calls"][0]["id"], "call_1");
-    assert_eq!(
-        deltas[5]["tool_calls"][0]["function"]["arguments"],
-        "ty\":\"Oslo\"}"
-    );
+    assert_eq!(deltas[5]["tool_calls"][0]["function"]["arguments"], "ty\":\"Oslo\"}");
     assert_eq!(deltas[6]["tool_calls"][0]["index"], 1);
     assert_eq!(chunks[8]["choices"][0]["finish_reason"], "tool_calls");
     assert_eq!(chunks[9]["usage"]["total_tokens"], 7);

@@ -34,6 +34,7 @@ pub mod prelude {
     pub use crate::{ModelChoice, model_from_env};
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
-        Body, Chain, Cx, Demo, Error, Event, Message, Messages, Model, Part, Prompt, Result, Runnable, Text, Vars, vars,
+        Body, Chain, Chunk, Cx, Demo, Error, Event, Message, Messages, Model, Prompt, Result, Runnable, Text, Vars,
+        vars,
     };
 }

@@ -1,9 +1,8 @@
 //! The writer of parts, and the two places inside this crate that need one: whole messages, and messages cut short.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{BlockKind, Delta, Part};
+use super::{BlockKind, Chunk, Delta, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Block, Finish, Message, Role};
 use crate::usage::{Usage, UsageSource};
@@ -26,8 +25,8 @@ use crate::usage::{Usage, UsageSource};
 /// writer.end(Finish::ToolCalls);
 ///
 /// let mut fold = MessageFold::default();
-/// while let Some(part) = writer.pop() {
-///     fold.push(&part)?;
+/// while let Some(chunk) = writer.take() {
+///     fold.push(&chunk)?;
 /// }
 /// let message = fold.finish()?;
 /// assert_eq!(message.text(), "Hello");
@@ -38,11 +37,10 @@ use crate::usage::{Usage, UsageSource};
 pub struct PartWriter {
     id: Arc<str>,
     role: Role,
-    ready: VecDeque<Part>,
+    ready: Chunk,
     state: State,
     next_index: u32,
     open: Vec<(u32, Open)>,
-    usage: Option<Usage>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,36 +68,28 @@ impl PartWriter {
     }
 
     pub(crate) fn with_role(id: impl Into<Arc<str>>, role: Role) -> Self {
-        Self {
-            id: id.into(),
-            role,
-            ready: VecDeque::new(),
-            state: State::Fresh,
-            next_index: 0,
-            open: Vec::new(),
-            usage: None,
-        }
+        Self { id: id.into(), role, ready: Chunk::default(), state: State::Fresh, next_index: 0, open: Vec::new() }
     }
 
     /// Starts the message, if nothing has started it yet.
     pub fn start(&mut self) {
         if self.state == State::Fresh {
             self.state = State::Started;
-            self.ready.push_back(Part::Start { id: self.id.clone(), role: self.role });
+            self.ready.0.push(Part::Start { id: self.id.clone(), role: self.role });
         }
     }
 
     /// Adds visible text; an empty text adds nothing.
     pub fn text(&mut self, text: &str) {
         if let Some(index) = self.stream_block(text, Open::Text, BlockKind::Text) {
-            self.ready.push_back(Part::Delta { index, delta: Delta::Text(text.into()) });
+            self.ready.0.push(Part::Delta { index, delta: Delta::Text(text.into()) });
         }
     }
 
     /// Adds reasoning; an empty text adds nothing.
     pub fn reasoning(&mut self, text: &str) {
         if let Some(index) = self.stream_block(text, Open::Reasoning, BlockKind::Reasoning) {
-            self.ready.push_back(Part::Delta { index, delta: Delta::Reasoning(text.into()) });
+            self.ready.0.push(Part::Delta { index, delta: Delta::Reasoning(text.into()) });
         }
     }
 
@@ -128,7 +118,7 @@ impl PartWriter {
                 "arguments came for a tool call that had already ended",
             ));
         }
-        self.ready.push_back(Part::Delta { index: call.0, delta: Delta::Arguments(json.into()) });
+        self.ready.0.push(Part::Delta { index: call.0, delta: Delta::Arguments(json.into()) });
         Ok(())
     }
 
@@ -136,7 +126,7 @@ impl PartWriter {
     pub fn end_call(&mut self, call: CallIndex) {
         if let Some(at) = self.open.iter().position(|open| *open == (call.0, Open::ToolCall)) {
             self.open.remove(at);
-            self.ready.push_back(Part::BlockEnd { index: call.0 });
+            self.ready.0.push(Part::BlockEnd { index: call.0 });
         }
     }
 
@@ -145,13 +135,16 @@ impl PartWriter {
         if self.state != State::Ended {
             self.close_streams();
             let index = self.begin(BlockKind::Whole { block: Arc::new(block) });
-            self.ready.push_back(Part::BlockEnd { index });
+            self.ready.0.push(Part::BlockEnd { index });
         }
     }
 
-    /// Notes what the provider says the answer cost; the last word counts.
+    /// Adds what the provider says the answer has cost so far; the last word counts.
     pub fn usage(&mut self, usage: Usage) {
-        self.usage = Some(usage);
+        if self.state != State::Ended {
+            self.start();
+            self.ready.0.push(Part::Usage { usage: Box::new(usage) });
+        }
     }
 
     /// Ends every open block and the message. A message that said nothing is started first.
@@ -162,15 +155,15 @@ impl PartWriter {
         self.start();
         self.open.sort_by_key(|(index, _)| *index);
         for (index, _) in self.open.drain(..) {
-            self.ready.push_back(Part::BlockEnd { index });
+            self.ready.0.push(Part::BlockEnd { index });
         }
         self.state = State::Ended;
-        self.ready.push_back(Part::End { finish, usage: self.usage.take().map(Box::new) });
+        self.ready.0.push(Part::End { finish });
     }
 
-    /// Takes the next part that is ready, if any.
-    pub fn pop(&mut self) -> Option<Part> {
-        self.ready.pop_front()
+    /// Takes the parts that have been written since the last time, if any, as one chunk.
+    pub fn take(&mut self) -> Option<Chunk> {
+        self.has_parts().then(|| std::mem::take(&mut self.ready))
     }
 
     /// Whether a part is ready.
@@ -187,7 +180,7 @@ impl PartWriter {
         self.start();
         let index = self.next_index;
         self.next_index += 1;
-        self.ready.push_back(Part::BlockStart { index, block });
+        self.ready.0.push(Part::BlockStart { index, block });
         index
     }
 
@@ -211,19 +204,19 @@ impl PartWriter {
     fn close_streams(&mut self) {
         if let Some(&(index, Open::Text | Open::Reasoning)) = self.open.last() {
             self.open.pop();
-            self.ready.push_back(Part::BlockEnd { index });
+            self.ready.0.push(Part::BlockEnd { index });
         }
     }
 
     fn close_calls(&mut self) {
         for (index, _) in self.open.drain(..) {
-            self.ready.push_back(Part::BlockEnd { index });
+            self.ready.0.push(Part::BlockEnd { index });
         }
     }
 }
 
-/// The parts of a message that is already whole.
-pub(crate) fn parts_of(message: &Message) -> Vec<Part> {
+/// A message that is already whole, as one chunk.
+pub(crate) fn chunk_of(message: &Message) -> Chunk {
     let mut writer = PartWriter::with_role(message.id.clone().unwrap_or_default(), message.role);
     for block in &message.content {
         match block {
@@ -232,16 +225,19 @@ pub(crate) fn parts_of(message: &Message) -> Vec<Part> {
             other => writer.block(other.clone()),
         }
     }
-    writer.usage = message.usage.clone();
+    if let Some(usage) = &message.usage {
+        writer.usage(usage.clone());
+    }
     writer.end(message.finish.unwrap_or(Finish::Stop));
-    writer.ready.into()
+    writer.ready
 }
 
-/// Follows one streamed message from outside, to close it when its run ends before it does.
+/// Follows one streamed message from outside: to count it, and to close it when its run ends before it does.
 #[derive(Debug, Default)]
 pub(crate) struct OpenMessage {
     blocks: Vec<u32>,
     bytes: usize,
+    usage: Option<Usage>,
 }
 
 impl OpenMessage {
@@ -251,19 +247,37 @@ impl OpenMessage {
             Part::BlockStart { index, .. } => self.blocks.push(*index),
             Part::BlockEnd { index } => self.blocks.retain(|open| open != index),
             Part::Delta { delta, .. } => self.bytes += delta.as_str().len(),
+            Part::Usage { usage } => self.usage = Some((**usage).clone()),
             Part::Start { .. } | Part::End { .. } => {}
         }
     }
 
-    /// What the message has cost so far, by the length of its texts.
-    pub(crate) fn usage(&self, input_tokens: u64, source: UsageSource) -> Usage {
+    /// What the provider says the message has cost.
+    pub(crate) fn usage(&self) -> Option<&Usage> {
+        self.usage.as_ref()
+    }
+
+    /// What the message has cost by the length of its texts.
+    fn estimate(&self, input_tokens: u64, source: UsageSource) -> Usage {
         Usage::new(input_tokens, Usage::estimate(self.bytes), source)
     }
 
+    /// Takes note of a chunk, and adds an estimate to the last one of a message whose provider does not count.
+    pub(crate) fn complete(&mut self, mut chunk: Chunk, input_tokens: u64) -> Chunk {
+        chunk.iter().for_each(|part| self.observe(part));
+        if self.usage.is_none()
+            && let Some(end) = chunk.iter().position(|part| matches!(part, Part::End { .. }))
+        {
+            let usage = self.estimate(input_tokens, UsageSource::Estimated);
+            chunk.0.insert(end, Part::Usage { usage: Box::new(usage) });
+        }
+        chunk
+    }
+
     /// The parts that end the message early.
-    pub(crate) fn close(self, finish: Finish) -> Vec<Part> {
-        let usage = self.usage(0, UsageSource::Partial);
-        let ends = self.blocks.into_iter().map(|index| Part::BlockEnd { index });
-        ends.chain([Part::End { finish, usage: Some(Box::new(usage)) }]).collect()
+    pub(crate) fn close(&self, finish: Finish) -> Chunk {
+        let usage = self.estimate(0, UsageSource::Partial);
+        let ends = self.blocks.iter().map(|index| Part::BlockEnd { index: *index });
+        Chunk(ends.chain([Part::Usage { usage: Box::new(usage) }, Part::End { finish }]).collect())
     }
 }

@@ -74,17 +74,17 @@ impl Events {
 
     /// Keeps account of what must be closed at the end, and of what it cost.
     fn observe(&mut self, event: &Event) {
-        let Body::Message { part } = &event.body else { return };
-        match part {
-            Part::Start { .. } => self.open.push((event.scope.clone(), OpenMessage::default())),
-            Part::End { usage, .. } => {
-                self.open.retain(|(scope, _)| !Arc::ptr_eq(scope, &event.scope));
-                self.add_usage(usage.as_deref());
-            }
-            _ => {
-                if let Some((_, message)) = self.open.iter_mut().find(|(scope, _)| Arc::ptr_eq(scope, &event.scope)) {
-                    message.observe(part);
+        let Body::Message { chunk } = &event.body else { return };
+        for part in chunk {
+            let at = self.open.iter().position(|(scope, _)| Arc::ptr_eq(scope, &event.scope));
+            match (part, at) {
+                (Part::Start { .. }, _) => self.open.push((event.scope.clone(), OpenMessage::default())),
+                (Part::End { .. }, Some(at)) => {
+                    let (_, message) = self.open.swap_remove(at);
+                    self.add_usage(message.usage());
                 }
+                (part, Some(at)) => self.open[at].1.observe(part),
+                (_, None) => {}
             }
         }
     }
@@ -113,16 +113,14 @@ impl Events {
             Outcome::Truncated => Finish::Truncated,
             _ => Finish::Failed,
         };
-        for (scope, message) in std::mem::take(&mut self.open) {
-            for part in message.close(finish) {
-                if let Part::End { usage, .. } = &part {
-                    self.add_usage(usage.as_deref());
-                }
-                self.last.push_back(Ok(Event { scope: scope.clone(), body: Body::Message { part } }));
-            }
+        for (scope, mut message) in std::mem::take(&mut self.open) {
+            let chunk = message.close(finish);
+            chunk.iter().for_each(|part| message.observe(part));
+            self.add_usage(message.usage());
+            self.last.push_back(Ok(Event { scope, body: Body::Message { chunk } }));
         }
         let body = Body::Finished(Box::new(Finished::new(self.error.as_ref(), self.usage.take())));
-        self.last.push_back(Ok(Event { scope: self.scope.clone(), body }));
+        self.last.push_back(Ok(Event::new(self.scope.clone(), body)));
         self.last.extend(self.error.take().map(Err));
         self.done = true;
     }

@@ -7,7 +7,7 @@
 //! | an unknown id | a new call, also under an index that is in use |
 //! | no id, a known index | the last call of that index; with a name, a new call if the last one is complete or has another name |
 //! | no id, an unknown index | a new call, if it has a name |
-//! | neither, a name | a new call, or the only open call if that has the same name and has begun its arguments |
+//! | neither, a name | a new call; fails where an incomplete call has that name |
 //! | neither, no name | the only call that is not complete |
 //!
 //! A call begun under an index that another, incomplete call has makes later fragments without id under that index unattributable.
@@ -184,17 +184,21 @@ impl Calls {
 
     fn find_open(&self, fragment: &Fragment<'_>) -> Result<Option<usize>> {
         let open = self.positions(|call| !call.is_complete());
-        match (open.as_slice(), fragment.name) {
-            ([at], Some(name)) => {
-                let call = &self.calls[*at];
-                let repeats = call.name() == Some(name) && call.arguments.has_begun();
-                Ok((call.name().is_none() || repeats).then_some(*at))
-            }
-            (_, Some(_)) => Ok(None),
-            ([at], None) => Ok(Some(*at)),
-            ([], None) if fragment.arguments.trim().is_empty() => Ok(self.calls.len().checked_sub(1)),
-            ([], None) => Err(unclear("a piece of a tool call has no id and no index, and no call is open")),
-            (_, None) => Err(unclear("a piece of a tool call has no id and no index, and several calls are open")),
+        let Some(name) = fragment.name else {
+            return match open.as_slice() {
+                [at] => Ok(Some(*at)),
+                // White space after the last bracket.
+                [] if fragment.arguments.trim().is_empty() => Ok(self.calls.len().checked_sub(1)),
+                [] => Err(unclear("a piece of a tool call has no id and no index, and no call is open")),
+                _ => Err(unclear("a piece of a tool call has no id and no index, and several calls are open")),
+            };
+        };
+        if open.iter().any(|at| self.calls[*at].name() == Some(name)) {
+            return Err(unclear("a piece of a tool call has no id and no index, and a call of that name is open"));
+        }
+        match open.as_slice() {
+            [at] if self.calls[*at].name().is_none() => Ok(Some(*at)),
+            _ => Ok(None),
         }
     }
 

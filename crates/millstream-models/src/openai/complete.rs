@@ -6,7 +6,6 @@ pub(super) struct Completeness {
     depth: usize,
     in_text: bool,
     escaped: bool,
-    begun: bool,
     complete: bool,
 }
 
@@ -31,13 +30,7 @@ impl Completeness {
                 }
                 _ => {}
             }
-            self.begun |= !byte.is_ascii_whitespace();
         }
-    }
-
-    /// Something other than white space has come.
-    pub(super) fn has_begun(&self) -> bool {
-        self.begun
     }
 
     /// The outermost bracket is closed.
@@ -55,11 +48,9 @@ mod tests {
         let json = r#" {"a}": ["\"}", {"b\\": "}"}], "c": 1} "#;
         let end = json.rfind('}').unwrap();
         let mut pieces = Completeness::default();
-        assert!(!pieces.has_begun());
         for (at, byte) in json.char_indices() {
             pieces.push(&byte.to_string());
             assert_eq!(pieces.is_complete(), at >= end, "after {:?}", &json[..=at]);
         }
-        assert!(pieces.has_begun());
     }
 }

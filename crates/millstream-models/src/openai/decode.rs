@@ -34,7 +34,10 @@ pub(super) struct Answer {
 impl Answer {
     /// `call_prefix` begins the ids of tool calls that come without one.
     pub(super) fn new(frames: Frames, call_prefix: String) -> Self {
-        Self { frames, decoder: Decoder { calls: Calls::new(call_prefix), finish: None } }
+        Self {
+            frames,
+            decoder: Decoder { calls: Calls::new(call_prefix), finish: None, usage: None, spoke: false, spoken: false },
+        }
     }
 
     fn step(&mut self, frame: Option<Result<Frame>>, out: &mut PartWriter) -> Result<bool> {
@@ -64,7 +67,11 @@ impl PartSource for Answer {
         loop {
             let frame = ready!(self.frames.poll_next(task));
             let more = self.step(frame, out).map_err(|error| self.frames.own(error))?;
-            if out.has_parts() && self.decoder.finish.is_none() {
+            if !more {
+                // The end of the body is mostly there already; a connection whose body was read to its end can be used again.
+                let _ = self.frames.poll_next(task);
+            }
+            if std::mem::take(&mut self.decoder.spoke) && self.decoder.finish.is_none() {
                 self.frames.clock.token();
             }
             if out.has_parts() || !more {
@@ -87,6 +94,12 @@ enum Step {
 struct Decoder {
     calls: Calls,
     finish: Option<Finish>,
+    /// Counted before the model said anything: a count alone does not begin a message.
+    usage: Option<Usage>,
+    /// The model said something in this frame.
+    spoke: bool,
+    /// The model has said something.
+    spoken: bool,
 }
 
 impl Decoder {
@@ -100,7 +113,9 @@ impl Decoder {
                     _ => {}
                 }
                 let chunk = parse(data, place)?;
-                if name.as_deref() == Some("error") && chunk.error.is_none() {
+                let is_flat_error =
+                    name.as_deref() == Some("error") || (chunk.choices.is_none() && chunk.message.is_some());
+                if is_flat_error && chunk.error.is_none() {
                     return Err(refusal::of_object(place, data));
                 }
                 self.chunk(&chunk, place, out)
@@ -126,14 +141,17 @@ impl Decoder {
         if let Some(error) = chunk.error.or_else(|| groq.and_then(|groq| groq.error)) {
             return Err(refusal::of_object(place, error.get()));
         }
-        if let Some(usage) = usage(chunk.usage).or_else(|| groq.and_then(|groq| usage(groq.usage))) {
-            out.usage(usage);
-        }
         let before = self.finish;
         // One answer was asked for; a provider that numbers its choices numbers this one 0.
         let first = |choice: &&Choice<'_>| wire::number(choice.index).unwrap_or(0) == 0;
         for choice in chunk.choices.iter().flatten().filter(first) {
             self.choice(choice, place, out)?;
+        }
+        self.usage = usage(chunk.usage).or_else(|| groq.and_then(|groq| usage(groq.usage))).or(self.usage.take());
+        if self.spoken
+            && let Some(usage) = self.usage.take()
+        {
+            out.usage(usage);
         }
         Ok(if before.is_none() && self.finish.is_some() { Step::Finished } else { Step::More })
     }
@@ -150,8 +168,12 @@ impl Decoder {
     }
 
     fn delta(&mut self, delta: &Delta<'_>, out: &mut PartWriter) -> Result<()> {
-        out.reasoning(&delta.reasoning());
-        let mut say = |text: &str, reasoning: bool| if reasoning { out.reasoning(text) } else { out.text(text) };
+        let mut spoke = false;
+        let mut say = |text: &str, reasoning: bool| {
+            spoke |= !text.is_empty();
+            if reasoning { out.reasoning(text) } else { out.text(text) }
+        };
+        say(&delta.reasoning(), true);
         wire::each_text(delta.content, false, &mut say);
         // A refusal is what the model answers.
         say(&wire::text(delta.refusal), false);
@@ -165,13 +187,19 @@ impl Decoder {
                 name: Some(&*name).filter(|name| !name.is_empty()),
                 arguments: &arguments,
             };
+            spoke = true;
             self.calls.push(fragment, out)?;
         }
+        self.spoke |= spoke;
+        self.spoken |= spoke;
         Ok(())
     }
 
     fn end(&mut self, out: &mut PartWriter) -> Result<()> {
         self.calls.finish()?;
+        if let Some(usage) = self.usage.take() {
+            out.usage(usage);
+        }
         let finish = self.finish.unwrap_or(Finish::Stop);
         // Some providers say `stop` also where they wait for the results of tool calls.
         let waits = finish == Finish::Stop && !self.calls.is_empty();

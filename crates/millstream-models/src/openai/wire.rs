@@ -22,7 +22,7 @@ pub(super) struct Chunk<'a> {
     /// Groq puts its usage here.
     #[serde(borrow)]
     pub(super) x_groq: Option<Groq<'a>>,
-    /// What an event named `error` may hold in place of an error object.
+    /// Beside no choices: an error whose fields stand here instead of in an object (vLLM, Mistral).
     #[serde(borrow)]
     pub(super) message: Raw<'a>,
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part, and a test may fail this way")]
 
+pub(crate) mod provider;
+
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use millstream_core::{Block, Cx, Error, Message, MessageFold, Part, Parts};
@@ -10,45 +12,43 @@ use serde_json::{Value, json};
 
 /// Everything that an answer gave, and how it ended.
 #[derive(Debug)]
-pub struct Outcome {
-    pub parts: Vec<Part>,
-    pub end: Result<Message, Error>,
+pub(crate) struct Outcome {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) end: Result<Message, Error>,
 }
 
 impl Outcome {
-    pub fn message(&self) -> &Message {
+    pub(crate) fn message(&self) -> &Message {
         self.end.as_ref().unwrap_or_else(|error| panic!("{error:?}"))
     }
 
-    pub fn error(&self) -> &Error {
+    pub(crate) fn error(&self) -> &Error {
         self.end.as_ref().err().unwrap_or_else(|| panic!("no error, but {:?}", self.end))
     }
 
-    pub fn code(&self) -> &str {
+    pub(crate) fn code(&self) -> &str {
         self.end.as_ref().map_or_else(Error::code, |_| "complete")
     }
 
     /// What came before the end, whatever it was.
-    pub fn partial(&self) -> Message {
+    pub(crate) fn partial(&self) -> Message {
         folded(&self.parts).partial()
     }
 }
 
-pub fn folded(parts: &[Part]) -> MessageFold {
+pub(crate) fn folded(parts: &[Part]) -> MessageFold {
     let mut fold = MessageFold::default();
-    for part in parts {
-        fold.push(part).unwrap();
-    }
+    fold.push(parts).unwrap();
     fold
 }
 
-pub async fn collect(mut answer: Parts) -> Outcome {
+pub(crate) async fn collect(mut answer: Parts) -> Outcome {
     let mut parts = Vec::new();
     let mut failed = None;
-    while let Some(part) = answer.next().await {
-        match part {
-            Ok(part) if failed.is_none() => parts.push(part),
-            Ok(part) => panic!("{part:?} after {failed:?}"),
+    while let Some(chunk) = answer.next().await {
+        match chunk {
+            Ok(chunk) if failed.is_none() => parts.extend(chunk.iter().cloned()),
+            Ok(chunk) => panic!("{chunk:?} after {failed:?}"),
             Err(error) => assert!(failed.replace(error).is_none(), "two errors"),
         }
     }
@@ -57,7 +57,7 @@ pub async fn collect(mut answer: Parts) -> Outcome {
 }
 
 /// Replays pieces of a body without a runtime: nothing in it waits.
-pub fn replay(pieces: impl IntoIterator<Item = std::io::Result<Bytes>>) -> Outcome {
+pub(crate) fn replay(pieces: impl IntoIterator<Item = std::io::Result<Bytes>>) -> Outcome {
     replay_stream(stream::iter(pieces.into_iter().collect::<Vec<_>>()))
 }
 
@@ -67,7 +67,7 @@ fn replay_stream(bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + 'sta
 }
 
 /// A message's content in the form of the recordings' expectations. Ids that were made up are `null`.
-pub fn shown(message: &Message) -> Value {
+pub(crate) fn shown(message: &Message) -> Value {
     let blocks = message.content.iter().map(|block| match block {
         Block::Text { text } => json!({"text": text}),
         Block::Reasoning { text } => json!({"reasoning": text}),
@@ -85,6 +85,6 @@ pub fn shown(message: &Message) -> Value {
 }
 
 /// `call_<uuid>_<number>`
-pub fn is_made_up(id: &str) -> bool {
+pub(crate) fn is_made_up(id: &str) -> bool {
     id.strip_prefix("call_").and_then(|rest| rest.split_once('_')).is_some_and(|(run, _)| run.len() == 32)
 }

@@ -4,17 +4,16 @@ use millstream_core::{Event, ToolCall, Usage};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::tools::ToolCalls;
-use super::{Said, failure, reason, said};
+use super::said::{Listener, Said, place};
 use crate::frames::{Frames, View};
-use crate::position::{Cursor, Position};
+use crate::position::Cursor;
 use crate::sse;
 
 /// The JSON form over SSE (`?format=json`): any text survives, and how the answer ended is said.
 #[derive(Debug)]
 pub struct JsonEvents {
     run: Uuid,
-    calls: ToolCalls,
+    listener: Listener,
 }
 
 #[derive(Serialize)]
@@ -54,31 +53,25 @@ impl<'a> From<&'a ToolCall> for Call<'a> {
 impl JsonEvents {
     /// The view of the run `run`.
     pub fn new(run: Uuid) -> Self {
-        Self { run, calls: ToolCalls::default() }
+        Self { run, listener: Listener::default() }
     }
 }
 
 impl View for JsonEvents {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
-        let position = Position::after(seq);
-        let id = Cursor { run: self.run, position };
-        let mut send = |data: Data<'_>| frames.push(position, |out| sse::json_event(out, id, &data));
-        match said(event) {
-            Said::Token(text) => send(Data::Token(text)),
-            Said::Reasoning(text) => send(Data::Reasoning(text)),
-            Said::Part(part) => {
-                if let Some(call) = self.calls.see(event, part) {
-                    send(Data::ToolCall(Call::from(&call)));
+        let heard = self.listener.hear(event);
+        for (number, said) in heard.iter().enumerate() {
+            let position = place(seq, number, heard.len());
+            let data = match said {
+                Said::Token(text) => Data::Token(text),
+                Said::Reasoning(text) => Data::Reasoning(text),
+                Said::Call(call) => Data::ToolCall(Call::from(call)),
+                Said::Done { reason, finished } => Data::Done { done: true, reason, usage: finished.usage.as_ref() },
+                Said::Failed { code, message, retryable } => {
+                    Data::Error { error: message, code, retryable: *retryable }
                 }
-            }
-            Said::Over(finished) => match reason(finished, self.calls.last_finish) {
-                Some(reason) => send(Data::Done { done: true, reason, usage: finished.usage.as_ref() }),
-                None => {
-                    let (code, error, retryable) = failure(finished);
-                    send(Data::Error { error, code, retryable });
-                }
-            },
-            Said::Nothing => {}
+            };
+            frames.push(position, |out| sse::json_event(out, Cursor { run: self.run, position }, &data));
         }
     }
 }

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use memchr::memchr;
 use millstream_core::Event;
 use serde_json::json;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
-use super::tools::ToolCalls;
-use super::{DONE, Said, failure, reason, said};
+use super::DONE;
+use super::said::{Listener, Said, failed, place};
 use crate::frames::{Frames, View};
-use crate::position::{Cursor, Position};
+use crate::position::Cursor;
 use crate::sse;
 
 /// The plain form over SSE: one event a token, its lines as `data:` lines.
@@ -21,85 +22,84 @@ use crate::sse;
 pub struct PlainEvents {
     run: Uuid,
     lines: LineEnds,
-    calls: ToolCalls,
+    listener: Listener,
 }
 
 impl PlainEvents {
     /// The view of the run `run`.
     pub fn new(run: Uuid) -> Self {
-        Self { run, lines: LineEnds::default(), calls: ToolCalls::default() }
+        Self { run, lines: LineEnds::default(), listener: Listener::default() }
     }
+}
 
-    fn id(&self, position: Position) -> Cursor {
-        Cursor { run: self.run, position }
-    }
+/// One event of the plain form.
+enum Plain<'a> {
+    Text(Cow<'a, str>),
+    Error(String),
 }
 
 impl View for PlainEvents {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
-        match said(event) {
-            Said::Token(text) => {
-                let text = self.lines.normalise(text);
-                let pieces = around_markers(&text);
-                for (number, piece) in pieces.iter().enumerate() {
-                    let position = place(seq, number, pieces.len());
-                    frames.push(position, |out| sse::event(out, self.id(position), None, piece));
-                }
-            }
-            Said::Part(part) => {
-                self.calls.see(event, part);
-            }
-            Said::Over(finished) => {
-                let position = Position::after(seq);
-                let id = self.id(position);
-                match reason(finished, self.calls.last_finish) {
-                    Some(reason) if reason != "stopped" => frames.push(position, |out| sse::event(out, id, None, DONE)),
-                    _ => {
-                        let (code, message, retryable) = failure(finished);
-                        let data = json!({ "error": message, "code": code, "retryable": retryable }).to_string();
-                        frames.push(position, |out| sse::event(out, id, Some("error"), &data));
+        let mut plain: SmallVec<[Plain<'_>; 1]> = SmallVec::new();
+        for said in self.listener.hear(event) {
+            match said {
+                Said::Token(text) => match self.lines.normalise(text) {
+                    Cow::Borrowed(text) => plain.extend(around_markers(text).map(|piece| Plain::Text(piece.into()))),
+                    Cow::Owned(text) => {
+                        plain.extend(around_markers(&text).map(|piece| Plain::Text(piece.to_owned().into())))
                     }
-                }
+                },
+                Said::Done { reason: "stopped", finished } => plain.push(Plain::Error(error(&failed(finished)))),
+                Said::Done { .. } => plain.push(Plain::Text(DONE.into())),
+                Said::Failed { .. } => plain.push(Plain::Error(error(&said))),
+                Said::Reasoning(_) | Said::Call(_) => {}
             }
-            Said::Reasoning(_) | Said::Nothing => {}
         }
+        for (number, event) in plain.iter().enumerate() {
+            let position = place(seq, number, plain.len());
+            let id = Cursor { run: self.run, position };
+            frames.push(position, |out| match event {
+                Plain::Text(text) => sse::event(out, id, None, text),
+                Plain::Error(data) => sse::event(out, id, Some("error"), data),
+            });
+        }
+    }
+}
+
+fn error(said: &Said<'_>) -> String {
+    match said {
+        Said::Failed { code, message, retryable } => {
+            json!({ "error": message, "code": code, "retryable": retryable }).to_string()
+        }
+        _ => String::new(),
     }
 }
 
 /// The plain form over WebSocket: one text message a token, then `[DONE]`. A failure has no frame in this form: the socket is closed.
 #[derive(Debug, Default)]
 pub struct PlainTexts {
-    calls: ToolCalls,
+    listener: Listener,
 }
 
 impl View for PlainTexts {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
-        match said(event) {
-            Said::Token(text) if &**text == DONE => {
-                let (first, second) = DONE.split_at(3);
-                frames.push(Position::within(seq, 1), |out| out.text(first));
-                frames.push(Position::after(seq), |out| out.text(second));
+        let mut texts: SmallVec<[&str; 2]> = SmallVec::new();
+        for said in self.listener.hear(event) {
+            match said {
+                Said::Token(DONE) => texts.extend([&DONE[..CUT], &DONE[CUT..]]),
+                Said::Token(text) => texts.push(text),
+                Said::Done { reason, .. } if reason != "stopped" => texts.push(DONE),
+                _ => {}
             }
-            Said::Token(text) => frames.push(Position::after(seq), |out| out.text(text)),
-            Said::Part(part) => {
-                self.calls.see(event, part);
-            }
-            Said::Over(finished) => {
-                if reason(finished, self.calls.last_finish).is_some_and(|reason| reason != "stopped") {
-                    frames.push(Position::after(seq), |out| out.text(DONE));
-                }
-            }
-            Said::Reasoning(_) | Said::Nothing => {}
+        }
+        for (number, text) in texts.iter().enumerate() {
+            frames.push(place(seq, number, texts.len()), |out| out.text(text));
         }
     }
 }
 
-fn place(seq: u64, number: usize, count: usize) -> Position {
-    match u32::try_from(number + 1) {
-        Ok(frame) if number + 1 < count => Position::within(seq, frame),
-        _ => Position::after(seq),
-    }
-}
+/// Where an end mark inside an answer is cut: `[DO`, `NE]`.
+const CUT: usize = 3;
 
 /// Turns CR and CRLF into LF, also where a CRLF lies across two tokens.
 #[derive(Debug, Default)]
@@ -119,22 +119,19 @@ impl LineEnds {
 }
 
 /// Cuts `text` inside each line that is the end mark. Most texts are one piece; an empty text is none.
-fn around_markers(text: &str) -> Vec<&str> {
-    if text.is_empty() {
-        return Vec::new();
-    }
-    let mut pieces = Vec::with_capacity(1);
-    let (mut piece_start, mut line_start) = (0, 0);
+fn around_markers(text: &str) -> impl Iterator<Item = &str> {
+    let mut cuts: SmallVec<[usize; 2]> = SmallVec::new();
+    let mut line_start = 0;
     for line in text.split('\n') {
         if line == DONE {
-            let cut = line_start + 3;
-            pieces.push(&text[piece_start..cut]);
-            piece_start = cut;
+            cuts.push(line_start + CUT);
         }
         line_start += line.len() + 1;
     }
-    pieces.push(&text[piece_start..]);
-    pieces
+    cuts.push(text.len());
+    let mut start = 0;
+    let pieces = cuts.into_iter().map(move |end| &text[std::mem::replace(&mut start, end)..end]);
+    pieces.filter(|piece| !piece.is_empty())
 }
 
 #[cfg(test)]
@@ -143,10 +140,11 @@ mod tests {
 
     #[test]
     fn a_marker_is_cut_wherever_it_is_a_whole_line() {
-        assert_eq!(around_markers("[DONE]"), ["[DO", "NE]"]);
-        assert_eq!(around_markers("a\n[DONE]\n[DONE]b\n[DONE]"), ["a\n[DO", "NE]\n[DONE]b\n[DO", "NE]"]);
-        assert_eq!(around_markers(" [DONE]"), [" [DONE]"]);
-        assert!(around_markers("").is_empty());
+        let pieces = |text| around_markers(text).collect::<Vec<_>>();
+        assert_eq!(pieces("[DONE]"), ["[DO", "NE]"]);
+        assert_eq!(pieces("a\n[DONE]\n[DONE]b\n[DONE]"), ["a\n[DO", "NE]\n[DONE]b\n[DO", "NE]"]);
+        assert_eq!(pieces(" [DONE]"), [" [DONE]"]);
+        assert!(pieces("").is_empty());
     }
 
     #[test]

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::tools::ToolCalls;
-use super::{Question, Said, failure, reason, said};
+use super::Question;
+use super::said::{Listener, Said, place};
 use crate::frames::{Frames, View};
-use crate::position::Position;
 
 /// What a client sends.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,7 +109,7 @@ pub fn close_object(frame: &str, id: &str) -> String {
 /// field and brace, which [`close_object`] adds.
 #[derive(Debug, Default)]
 pub struct JsonFrames {
-    calls: ToolCalls,
+    listener: Listener,
 }
 
 #[derive(Serialize)]
@@ -146,28 +145,19 @@ enum Frame<'a> {
 
 impl View for JsonFrames {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
-        let mut send = |frame: Frame<'_>| {
-            frames.push(Position::after(seq), |out| {
+        let heard = self.listener.hear(event);
+        for (number, said) in heard.iter().enumerate() {
+            let frame = match said {
+                Said::Token(text) => Frame::Token { seq, text },
+                Said::Reasoning(text) => Frame::Reasoning { seq, text },
+                Said::Call(call) => Frame::ToolCall { seq, call_id: &call.id, tool: &call.name, args: &call.args },
+                Said::Done { reason, finished } => Frame::Done { seq, reason, usage: finished.usage.as_ref() },
+                Said::Failed { code, message, retryable } => Frame::Error { seq, code, message, retryable: *retryable },
+            };
+            frames.push(place(seq, number, heard.len()), |out| {
                 out.json(&frame);
                 out.reopen();
             });
-        };
-        match said(event) {
-            Said::Token(text) => send(Frame::Token { seq, text }),
-            Said::Reasoning(text) => send(Frame::Reasoning { seq, text }),
-            Said::Part(part) => {
-                if let Some(call) = self.calls.see(event, part) {
-                    send(Frame::ToolCall { seq, call_id: &call.id, tool: &call.name, args: &call.args });
-                }
-            }
-            Said::Over(finished) => match reason(finished, self.calls.last_finish) {
-                Some(reason) => send(Frame::Done { seq, reason, usage: finished.usage.as_ref() }),
-                None => {
-                    let (code, message, retryable) = failure(finished);
-                    send(Frame::Error { seq, code, message, retryable });
-                }
-            },
-            Said::Nothing => {}
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use futures_util::StreamExt;
 use millstream::{
-    Chain, Delta, Error, Fold, Message, MessageFold, Messages, Part, Result, Runnable, Usage, UsageSource, Vars, vars,
+    Chain, Delta, Error, Message, MessageFold, Messages, Part, Result, Runnable, Usage, UsageSource, Vars, vars,
 };
 
 use super::fail;
@@ -117,20 +117,20 @@ async fn converse(chain: &Chain<Vars, Message>, model: &str) -> Result<bool, Pro
 /// Asks once and prints the answer as it comes.
 async fn ask(chain: &Chain<Vars, Message>, history: Messages, question: &str) -> Result<Ending> {
     let asked = Instant::now();
-    let mut parts = chain.run(vars! { question: question, history: history }).stream();
+    let mut chunks = chain.run(vars! { question: question, history: history }).stream();
     let (mut fold, mut screen) = (MessageFold::default(), Screen::new());
     loop {
-        let part = tokio::select! {
-            part = parts.next() => part,
+        let chunk = tokio::select! {
+            chunk = chunks.next() => chunk,
             _ = tokio::signal::ctrl_c() => {
                 screen.end("stopped")?;
                 return Ok(Ending::Stopped(fold.partial()));
             }
         };
-        match part {
-            Some(Ok(part)) => {
-                screen.show(&part, asked)?;
-                Fold::push(&mut fold, part)?;
+        match chunk {
+            Some(Ok(chunk)) => {
+                chunk.iter().try_for_each(|part| screen.show(part, asked))?;
+                fold.push(&chunk)?;
             }
             Some(Err(error)) => {
                 screen.end("cut off")?;
@@ -139,7 +139,7 @@ async fn ask(chain: &Chain<Vars, Message>, history: Messages, question: &str) ->
             None => break,
         }
     }
-    let message = Fold::finish(fold)?;
+    let message = fold.finish()?;
     screen.end(&screen.summary(message.usage.as_ref(), asked.elapsed()))?;
     Ok(Ending::Complete(message))
 }

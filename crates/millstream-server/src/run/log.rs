@@ -45,9 +45,15 @@ impl RunLog {
         };
         let (length, bytes) = {
             let mut entries = self.entries();
-            entries.bytes += size_of::<Event>() + text_length(&event);
-            entries.answering |= matches!(event.body, Body::Message { .. });
-            entries.events.push(event);
+            match event.body {
+                // One number for each thing that is said: a reader may stop and come back between any two.
+                Body::Message { chunk } if chunk.len() > 1 => {
+                    for chunk in chunk.split() {
+                        entries.push(Event::new(event.scope.clone(), Body::Message { chunk }));
+                    }
+                }
+                _ => entries.push(event),
+            }
             (entries.events.len() as u64, entries.bytes)
         };
         // After the event is in the log: a reader that sees the end finds everything before it.
@@ -109,13 +115,13 @@ impl RunLog {
     pub(crate) fn answer(&self) -> Option<Message> {
         let mut fold: Option<MessageFold> = None;
         self.replay(0, |_, event| {
-            if let Body::Message { part } = &event.body {
-                if matches!(part, Part::Start { .. }) {
+            if let Body::Message { chunk } = &event.body {
+                if matches!(chunk.first(), Some(Part::Start { .. })) {
                     fold = Some(MessageFold::default());
                 }
                 if let Some(fold) = &mut fold {
                     // The writer of parts makes no part that cannot follow the one before.
-                    let _ = fold.push(part);
+                    let _ = fold.push(chunk);
                 }
             }
         });
@@ -127,10 +133,25 @@ impl RunLog {
     }
 }
 
+impl Entries {
+    fn push(&mut self, event: Event) {
+        self.bytes += size_of::<Event>() + text_length(&event);
+        self.answering |= matches!(event.body, Body::Message { .. });
+        self.events.push(event);
+    }
+}
+
 fn text_length(event: &Event) -> usize {
     match &event.body {
-        Body::Message { part: Part::Delta { delta, .. } } => delta.as_str().len(),
+        Body::Message { chunk } => chunk.iter().map(part_length).sum(),
         Body::Custom { value } => value.to_string().len(),
         _ => 0,
+    }
+}
+
+fn part_length(part: &Part) -> usize {
+    match part {
+        Part::Delta { delta, .. } => delta.as_str().len(),
+        _ => size_of::<Part>(),
     }
 }

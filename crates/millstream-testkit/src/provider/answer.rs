@@ -57,17 +57,13 @@ impl Answer {
     /// One chunk with text for each token.
     #[must_use]
     pub fn text<Token: AsRef<str>>(self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        tokens.into_iter().fold(self, |answer, token| {
-            answer.delta(&json!({"content": token.as_ref()}))
-        })
+        tokens.into_iter().fold(self, |answer, token| answer.delta(&json!({"content": token.as_ref()})))
     }
 
     /// One chunk with `reasoning_content` for each token.
     #[must_use]
     pub fn reasoning<Token: AsRef<str>>(self, tokens: impl IntoIterator<Item = Token>) -> Self {
-        tokens.into_iter().fold(self, |answer, token| {
-            answer.delta(&json!({"reasoning_content": token.as_ref()}))
-        })
+        tokens.into_iter().fold(self, |answer, token| answer.delta(&json!({"reasoning_content": token.as_ref()})))
     }
 
     /// A tool call: one chunk that opens it under the next index, one for each fragment of the

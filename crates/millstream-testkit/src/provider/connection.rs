@@ -21,15 +21,8 @@ pub(super) async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut reset = false;
     {
         let (read, write) = stream.split();
-        let mut client = Client {
-            read,
-            inbox: Vec::new(),
-            gone: None,
-        };
-        let mut answering = Answering {
-            write,
-            exchange: None,
-        };
+        let mut client = Client { read, inbox: Vec::new(), gone: None };
+        let mut answering = Answering { write, exchange: None };
         while let Some(received) = client.request().await {
             let (exchange, script) = shared.answer(received);
             answering.exchange = Some(exchange);
@@ -173,13 +166,7 @@ impl Answering<'_> {
 
     /// Writes while watching whether the client leaves. What the operating system takes after that
     /// is counted: a provider that has not noticed goes on. False when it takes no more.
-    async fn send(
-        &mut self,
-        bytes: &[u8],
-        client: &mut Client<'_>,
-        exchange: &Exchange,
-        body: bool,
-    ) -> bool {
+    async fn send(&mut self, bytes: &[u8], client: &mut Client<'_>, exchange: &Exchange, body: bool) -> bool {
         let mut sent = 0;
         while sent < bytes.len() {
             tokio::select! {
@@ -241,13 +228,5 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
         .and_then(|(_, value)| value.parse().ok())
         .unwrap_or(0);
     let body = bytes.get(end + 4..end + 4 + length)?.to_vec();
-    Some((
-        Received {
-            method,
-            path,
-            headers,
-            body,
-        },
-        end + 4 + length,
-    ))
+    Some((Received { method, path, headers, body }, end + 4 + length))
 }

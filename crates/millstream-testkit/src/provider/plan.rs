@@ -72,10 +72,7 @@ struct Wire {
 
 impl Wire {
     fn of(script: &Script) -> Self {
-        let mut wire = Self {
-            bytes: Vec::new(),
-            marks: Vec::new(),
-        };
+        let mut wire = Self { bytes: Vec::new(), marks: Vec::new() };
         let mut faults = script.faults.clone();
         faults.sort_by_key(|(offset, _)| *offset);
         let mut faults = faults.into_iter().peekable();
@@ -136,11 +133,7 @@ impl Wire {
 
 fn writes(bytes: &[u8], drip: Option<usize>, actions: &mut Vec<Action>) {
     let most = drip.unwrap_or(bytes.len()).max(1);
-    actions.extend(
-        bytes
-            .chunks(most)
-            .map(|write| Action::Write(write.to_vec())),
-    );
+    actions.extend(bytes.chunks(most).map(|write| Action::Write(write.to_vec())));
 }
 
 fn opening(framing: Framing, piece: &[u8]) -> Vec<u8> {

@@ -38,10 +38,7 @@ impl Script {
     pub fn endless(token: &str) -> Self {
         let start = Answer::new().events().swap_remove(0);
         let repeated = Answer::new().text([token]).events().swap_remove(1);
-        Self {
-            endless: true,
-            ..Self::events([start, repeated])
-        }
+        Self { endless: true, ..Self::events([start, repeated]) }
     }
 
     /// A 200 with these server-sent events, each in a piece of its own.
@@ -53,9 +50,7 @@ impl Script {
     /// A status with a JSON body.
     pub fn json(status: u16, body: &Value) -> Self {
         let script = Self::new(status, vec![body.to_string().into_bytes()]);
-        script
-            .with_length()
-            .header("content-type", "application/json")
+        script.with_length().header("content-type", "application/json")
     }
 
     /// A status with an error object as OpenAI writes it.
@@ -73,10 +68,7 @@ impl Script {
 
     /// These bytes instead of HTTP, then the end of the connection.
     pub fn garbage(bytes: impl Into<Vec<u8>>) -> Self {
-        Self {
-            raw: true,
-            ..Self::new(0, vec![bytes.into()]).until_close()
-        }
+        Self { raw: true, ..Self::new(0, vec![bytes.into()]).until_close() }
     }
 
     /// Reads the request and never says anything, not even a status, until released.
@@ -111,8 +103,7 @@ impl Script {
     /// One more header; a header of the same name is replaced.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers
-            .retain(|(present, _)| !present.eq_ignore_ascii_case(name));
+        self.headers.retain(|(present, _)| !present.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -176,9 +167,7 @@ impl Script {
     /// A new write at each of these offsets, be it inside a character.
     #[must_use]
     pub fn split_at(self, offsets: impl IntoIterator<Item = usize>) -> Self {
-        offsets.into_iter().fold(self, |script, offset| {
-            script.fault(offset, Fault::Insert(Vec::new()))
-        })
+        offsets.into_iter().fold(self, |script, offset| script.fault(offset, Fault::Insert(Vec::new())))
     }
 
     /// So many bytes at a time, each in a write of its own, framing included.
