@@ -24,6 +24,9 @@ struct Arguments {
     /// The server's binary; the one beside this program unless given.
     #[arg(long)]
     server: Option<PathBuf>,
+    /// Only the rows whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
     /// A tenth of the work, to see that everything runs.
     #[arg(long)]
     quick: bool,
@@ -48,7 +51,7 @@ fn main() -> ExitCode {
     let done = match arguments.part {
         Some(Part::Provider(script)) => provider::serve(&script),
         Some(Part::Proxy { target }) => proxy::serve(target),
-        None => scenario::run_all(arguments.server, arguments.quick),
+        None => scenario::run_all(arguments.server, &arguments.only, arguments.quick),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,13 @@ struct Figures {
     proxy: f64,
 }
 
-pub(crate) fn run_all(server: Option<PathBuf>, quick: bool) -> Result<(), String> {
+const PACED: &str = "CPU per token, 1,000 paced streams";
+const SATURATED: &str = "CPU per token, 16 saturated streams";
+const FIRST_TOKEN: &str = "time to first token";
+const MEMORY: &str = "memory per open idle stream";
+
+/// Runs the scenarios whose name contains `only`, and prints a row for each.
+pub(crate) fn run_all(server: Option<PathBuf>, only: &str, quick: bool) -> Result<(), String> {
     let programs = Programs::find(server)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
@@ -26,26 +32,33 @@ pub(crate) fn run_all(server: Option<PathBuf>, quick: bool) -> Result<(), String
         "/chat/stream beside a plain byte proxy", "millstream", "proxy", "ratio"
     );
     runtime.block_on(async {
-        let paced = Script { tokens: 100, interval: 50, stall: false };
-        let figures = both(async |kind| cpu_per_token(&programs, kind, &paced, 1000 / scale).await).await?;
-        row("CPU per token, 1,000 paced streams", "us", &figures, "<= 1x");
-        let flood = Script { tokens: 50_000 / scale, interval: 0, stall: false };
-        let figures = both(async |kind| cpu_per_token(&programs, kind, &flood, 16).await).await?;
-        row("CPU per token, 16 saturated streams", "us", &figures, "<= 3x");
-        let short = Script { tokens: 1, interval: 0, stall: false };
-        let [median, slow] = first_tokens(&programs, &short, 2000 / scale).await?;
-        row("time to first token, median", "us", &median, "");
-        row("time to first token, p99", "us", &slow, "");
-        println!(
-            "{:<44} {:>9.0} us {:>12} {:>8}   < 1000 us",
-            "time to first token, added at p99",
-            slow.server - slow.proxy,
-            "",
-            ""
-        );
-        let stall = Script { tokens: 1, interval: 0, stall: true };
-        let figures = both(async |kind| memory_per_stream(&programs, kind, &stall, 2000 / scale).await).await?;
-        row("memory per open idle stream", "KiB", &figures, "< 32 KiB");
+        if PACED.contains(only) {
+            let script = Script { tokens: 100, interval: 50, stall: false };
+            let figures = both(async |kind| cpu_per_token(&programs, kind, &script, 1000 / scale).await).await?;
+            row(PACED, "us", &figures, "<= 1x");
+        }
+        if SATURATED.contains(only) {
+            let script = Script { tokens: 50_000 / scale, interval: 0, stall: false };
+            let figures = both(async |kind| cpu_per_token(&programs, kind, &script, 16).await).await?;
+            row(SATURATED, "us", &figures, "<= 3x");
+        }
+        if FIRST_TOKEN.contains(only) {
+            let script = Script { tokens: 1, interval: 0, stall: false };
+            let [median, slow] = first_tokens(&programs, &script, 2000 / scale).await?;
+            row("time to first token, median", "us", &median, "");
+            row("time to first token, p99", "us", &slow, "");
+            println!(
+                "{:<44} {:>8.2} us {:>22}   < 1000 us",
+                "time to first token, added at p99",
+                slow.server - slow.proxy,
+                ""
+            );
+        }
+        if MEMORY.contains(only) {
+            let script = Script { tokens: 1, interval: 0, stall: true };
+            let figures = both(async |kind| memory_per_stream(&programs, kind, &script, 2000 / scale).await).await?;
+            row(MEMORY, "KiB", &figures, "< 32 KiB");
+        }
         Ok(())
     })
 }

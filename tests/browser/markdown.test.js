@@ -156,20 +156,22 @@ test("half-written marks are not shown as they are", async (t) => {
   assert.match(shown[9], /<table>.*<th scope="col">a<\/th>/);
 });
 
-test("the text is Markdown's cost, not its square", async (t) => {
+test("finished blocks are left alone", async (t) => {
   const page = await openPage(t, await startDemoServer(t));
-  // Ratios on one machine: twice the text may cost about twice, never four times.
-  const ratio = await page.evaluate(async () => {
+  const touched = await page.evaluate(async () => {
     const { MarkdownView } = await import("/markdown.js");
-    const stream = (paragraphs) => {
-      const source = "Some **words** in a [paragraph](https://example.org/) of `text`.\n\n".repeat(paragraphs);
-      const view = new MarkdownView(document.createElement("div"));
-      const began = performance.now();
-      for (let cut = 0; cut < source.length; cut += 60) view.update(source.slice(0, cut), true);
-      return performance.now() - began;
-    };
-    stream(500);
-    return Math.min(...[1, 2, 3].map(() => stream(4000) / stream(1000)));
+    const source = "Some **words** in a [paragraph](https://example.org/) of `text`.\n\n- one\n- two\n\n".repeat(50);
+    const root = document.body.appendChild(document.createElement("div"));
+    const view = new MarkdownView(root);
+    const observer = new MutationObserver(() => {});
+    observer.observe(root, { childList: true, characterData: true, attributes: true, subtree: true });
+    let early = 0;
+    for (let cut = 0; cut < source.length; cut += 7) {
+      const finished = new Set([...root.children].slice(0, -1));
+      view.update(source.slice(0, cut), true);
+      early += observer.takeRecords().filter(({ target }) => [...finished].some((block) => block.contains(target))).length;
+    }
+    return { early, blocks: root.children.length };
   });
-  assert.ok(ratio < 10, `four times the text took ${ratio.toFixed(1)} times as long`);
+  assert.deepEqual(touched, { early: 0, blocks: 100 });
 });

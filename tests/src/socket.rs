@@ -89,13 +89,17 @@ impl Socket {
     /// # Panics
     /// When something else comes.
     pub async fn next_text(&mut self) -> String {
-        loop {
-            match self.receive().await {
-                Some(Frame::Text(text)) => return text.to_string(),
-                Some(Frame::Ping(_)) => {}
-                other => panic!("{other:?} instead of a text"),
+        // Around the whole: pings must not feed the patience.
+        within(async {
+            loop {
+                match self.receive().await {
+                    Some(Frame::Text(text)) => return text.to_string(),
+                    Some(Frame::Ping(_)) => {}
+                    other => panic!("{other:?} instead of a text"),
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The next JSON frame.

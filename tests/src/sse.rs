@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use serde_json::Value;
 
 use crate::http::Response;
+use crate::within;
 
 /// An event, as a client gets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,13 +121,17 @@ impl Events {
     /// # Panics
     /// When the body breaks off, or nothing comes.
     pub async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+        // Around the whole: keep-alives must not feed the patience.
+        within(async {
+            loop {
+                if let Some(event) = self.ready.pop_front() {
+                    return Some(event);
+                }
+                let chunk = self.response.chunk().await?;
+                self.ready.extend(self.parser.push(&chunk));
             }
-            let chunk = self.response.chunk().await?;
-            self.ready.extend(self.parser.push(&chunk));
-        }
+        })
+        .await
     }
 
     /// The next event.

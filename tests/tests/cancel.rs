@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use millstream::models::OpenAi;
 use millstream_server::{Config, Running};
-use millstream_testkit::provider::{MockProvider, Script};
+use millstream_testkit::provider::{Answer, MockProvider, Script};
 use millstream_tests::http::{Request, Response};
 use millstream_tests::socket::Socket;
-use millstream_tests::sse::{Answer, Events};
+use millstream_tests::sse::{self, Events};
 use millstream_tests::{Stage, Step, chat, config, serve_chain, serve_with, within};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
@@ -158,7 +158,7 @@ async fn a_run_goes_on_for_a_client_that_comes_back_in_time() {
     let mut events = Events::of(back);
     assert_eq!(events.event().await.data, "b");
     stage.release(1);
-    assert_eq!(Answer::of_plain(&events.rest().await).text, "c");
+    assert_eq!(sse::Answer::of_plain(&events.rest().await).text, "c");
     assert_eq!(status(address, &run).await, "completed");
     assert_eq!(stage.calls(), 1);
 }
@@ -178,7 +178,7 @@ async fn a_run_that_nobody_comes_back_to_is_cancelled() {
     becomes(server.address(), &run, "cancelled").await;
     // Whoever comes now reads how it ended.
     let late = Request::get(&format!("/runs/{run}/stream?format=json")).send(server.address()).await;
-    let answer = Answer::of_json(&Events::of(late).rest().await);
+    let answer = sse::Answer::of_json(&Events::of(late).rest().await);
     assert_eq!((answer.text.as_str(), answer.ending.as_deref()), ("a", Some("stopped")));
 }
 
@@ -196,7 +196,7 @@ async fn one_viewer_that_stays_keeps_the_run() {
     tokio::time::sleep(4 * linger).await;
     assert_eq!(status(server.address(), &run).await, "running");
     stage.release_all();
-    assert_eq!(Answer::of_plain(&second.rest().await).ending.as_deref(), Some("stop"));
+    assert_eq!(sse::Answer::of_plain(&second.rest().await).ending.as_deref(), Some("stop"));
 }
 
 #[tokio::test]
@@ -227,8 +227,8 @@ async fn stopping_ends_the_run_for_all_its_viewers() {
         assert_eq!(answer.status(), 202);
         assert_eq!(answer.json().await, json!({ "run": run, "status": "stopping" }));
         check(moment, asked, stage.left().await);
-        assert_eq!(Answer::of_plain(&plain.rest().await).ending.as_deref(), Some("cancelled"));
-        assert_eq!(Answer::of_json(&json.rest().await).ending.as_deref(), Some("stopped"));
+        assert_eq!(sse::Answer::of_plain(&plain.rest().await).ending.as_deref(), Some("cancelled"));
+        assert_eq!(sse::Answer::of_json(&json.rest().await).ending.as_deref(), Some("stopped"));
         for _ in 0..2 {
             let mut again = stop(address, &run).await;
             assert_eq!(again.status(), 200);
@@ -297,7 +297,7 @@ async fn a_stopping_server_tells_its_viewers() {
     socket.next_frame().await;
     socket.next_frame().await;
     let stopping = tokio::task::spawn_blocking(move || server.stop());
-    assert_eq!(Answer::of_plain(&events.rest().await).ending.as_deref(), Some("cancelled"));
+    assert_eq!(sse::Answer::of_plain(&events.rest().await).ending.as_deref(), Some("cancelled"));
     assert_eq!(socket.next_frame().await["reason"], "stopped");
     drop((events, socket));
     within(stopping).await.unwrap();
@@ -315,7 +315,11 @@ async fn between(script: Script) -> (MockProvider, Running) {
 async fn leaving_closes_the_connection_to_the_provider() {
     let silent = || Script::silence();
     let headers_only = || Script::answer(["never"]).stall_before_body();
-    let midway = || Script::answer(["a", "b"]).stall_at(Script::answer(["a"]).body().len() / 2);
+    let midway = || {
+        let answer = Answer::new().text(["a", "b"]);
+        let said: usize = answer.events()[..2].iter().map(String::len).sum();
+        Script::from(answer).stall_at(said)
+    };
     let endless = || Script::endless("token ");
     let moments: [(&str, fn() -> Script, bool); 4] = [
         ("before the provider's head", silent, false),

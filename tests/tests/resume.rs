@@ -211,6 +211,21 @@ async fn coming_back_to_a_run_that_is_over_gives_204() {
 }
 
 #[tokio::test]
+async fn a_long_question_that_is_sent_again_does_not_hold_up_the_answer() {
+    let stage = Stage::says_when_released(["a"]);
+    let limits = Limits { body: 16 << 20, ..Limits::default() };
+    let server = serve_with(Config { limits, ..config() }, &stage);
+    let mut first = Events::of(Request::ask("/chat/stream", "?").send(server.address()).await);
+    let id = first.opened().await.last_event_id.clone();
+    // All of the body goes out before the client looks for an answer.
+    let again = Request::ask("/chat/stream", &"x".repeat(10 << 20)).header("last-event-id", &id);
+    let mut second = Events::of(within(again.send(server.address())).await);
+    stage.release(1);
+    assert_eq!(Answer::of_plain(&second.rest().await).text, "a");
+    assert_eq!(stage.calls(), 1);
+}
+
+#[tokio::test]
 async fn a_failed_run_keeps_its_ending_for_those_who_come_back() {
     let error = millstream::Error::new(millstream::ErrorKind::ProviderFailed, "secret");
     let server = serve(&Stage::does([say("a"), Step::Fail(error)]));

@@ -122,7 +122,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// The same model with other options.
+    /// The same model with other options, which replace the ones it had.
     #[must_use]
     pub fn with_options(self, options: Options) -> Self {
         Self { options: Arc::new(options), ..self }

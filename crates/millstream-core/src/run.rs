@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -97,7 +97,9 @@ impl<O: Streamed> Run<O> {
         let run = RunContext::new(cancel, self.channels, Some(sender));
         let cx = Cx::root(run.clone(), self.id, self.label);
         let scope = cx.scope().clone();
-        let chunks = (self.start)(cx).map(|chunk| chunk.map(drop));
+        // Started when first polled, so that whatever user code does there counts as part of the run.
+        let start = self.start;
+        let chunks = stream::once(async move { start(cx) }).flatten().map(|chunk| chunk.map(drop));
         Events::new(run, scope, chunks.boxed(), receiver)
     }
 }

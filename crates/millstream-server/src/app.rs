@@ -9,7 +9,9 @@ use axum::middleware;
 use axum::routing::{any, get, post};
 use millstream::{Chain, Message, Messages, Vars};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -25,6 +27,8 @@ pub(crate) struct App {
     pub(crate) runs: Arc<Runs>,
     pub(crate) chat: Chain<Vars, Message>,
     pub(crate) tasks: TaskTracker,
+    /// Cancelled when the server is to stop.
+    pub(crate) stopping: CancellationToken,
     /// What `/info` answers.
     pub(crate) info: Arc<Value>,
 }
@@ -47,7 +51,7 @@ impl App {
         let routes = Router::new()
             .route("/chat/stream", get(http::chat::by_get).head(http::chat::head).post(http::chat::by_post))
             .route("/runs/{run}", get(http::runs::status))
-            .route("/runs/{run}/stream", get(http::runs::watch).head(http::chat::head))
+            .route("/runs/{run}/stream", get(http::runs::watch).head(http::runs::head))
             .route("/runs/{run}/events", get(http::runs::events))
             .route("/runs/{run}/stop", post(http::runs::stop))
             .route("/ws/chat", any(socket::upgrade))
@@ -55,14 +59,14 @@ impl App {
             .route("/info", get(http::info))
             .merge(http::page::routes())
             .fallback(http::not_found)
-            .layer(middleware::from_fn_with_state(self.clone(), http::origin::guard))
-            .layer(DefaultBodyLimit::disable())
-            .layer(CatchPanicLayer::custom(http::panicked));
-        let routes = match cors {
-            Some(cors) => routes.layer(cors),
-            None => routes,
-        };
-        routes.with_state(self)
+            .layer(DefaultBodyLimit::disable());
+        let around = ServiceBuilder::new()
+            .option_layer(cors)
+            .layer(CatchPanicLayer::custom(http::panicked))
+            .layer(middleware::from_fn_with_state(self.clone(), http::body::take))
+            .layer(middleware::from_fn_with_state(self.clone(), http::origin::guard));
+        // Around the router rather than in it, where each layer would be kept once per route and connection.
+        Router::new().fallback_service(around.service(routes.with_state(self)))
     }
 }
 

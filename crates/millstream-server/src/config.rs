@@ -23,6 +23,8 @@ pub struct Config {
     pub linger: Option<Duration>,
     /// After how long a silence something is sent to keep the connection open.
     pub heartbeat: Duration,
+    /// For how long the head of a stream may wait for the answer's beginning, so that a provider that fails at once becomes an HTTP status.
+    pub hold_head: Duration,
     /// Origins of other sites whose pages may use this server; `*` is every site.
     pub cors_origins: Vec<String>,
     /// Bounds, so that no client can take everything.
@@ -48,6 +50,8 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// How many questions may wait on a socket, and how many answers may run on a `chat.v1.json` socket.
     pub waiting: usize,
+    /// How many bytes of conversation a socket remembers; the oldest turns are forgotten first.
+    pub history: usize,
     /// For how long a WebSocket client may take nothing before it is dropped.
     pub stalled: Duration,
 }
@@ -59,6 +63,8 @@ impl Default for Config {
             workers: None,
             linger: Some(Duration::from_secs(5)),
             heartbeat: Duration::from_secs(15),
+            // R10 wants the head within 50 ms.
+            hold_head: Duration::from_millis(40),
             cors_origins: Vec::new(),
             limits: Limits::default(),
         }
@@ -76,6 +82,7 @@ impl Default for Limits {
             kept: 10_000,
             kept_bytes: 256 << 20,
             waiting: 16,
+            history: 1 << 20,
             stalled: Duration::from_secs(60),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 
-mod body;
+pub(crate) mod body;
 pub(crate) mod chat;
 pub(crate) mod origin;
 pub(crate) mod page;

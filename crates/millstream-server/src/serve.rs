@@ -105,7 +105,8 @@ impl Server {
             let (chat, stop) = (chat.clone(), stop.clone());
             let (ready, is_ready) = mpsc::sync_channel(1);
             let work = move || {
-                let app = move || App { config, runs, chat: chat(), tasks: TaskTracker::new(), info };
+                let stopping = stop.clone();
+                let app = move || App { config, runs, chat: chat(), tasks: TaskTracker::new(), stopping, info };
                 work(listener, app, &stop, &ready);
             };
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
@@ -147,7 +148,7 @@ fn work(
             let _ = socket.set_nodelay(true);
         });
         let stopping = stop.clone();
-        let server = axum::serve(listener, app.router())
+        let server = axum::serve(listener, app.router().into_make_service())
             .with_graceful_shutdown(async move { stopping.cancelled().await })
             .into_future();
         let mut server = std::pin::pin!(server);

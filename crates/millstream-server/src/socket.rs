@@ -33,9 +33,13 @@ pub(crate) async fn upgrade(
     let limit = app.config.limits.message;
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(limit).max_frame_size(limit);
     let json = upgrade.selected_protocol().is_some();
-    upgrade.on_upgrade(move |socket| async move {
-        let peer = Peer::new(socket, app.config.limits.stalled);
-        if json { json::serve(app, peer).await } else { plain::serve(app, peer).await }
+    let tasks = app.tasks.clone();
+    upgrade.on_upgrade(move |socket| {
+        // Tracked, so that a server that stops waits until its clients have been told.
+        tasks.track_future(async move {
+            let peer = Peer::new(socket, app.config.limits.stalled);
+            if json { json::serve(app, peer).await } else { plain::serve(app, peer).await }
+        })
     })
 }
 
@@ -55,6 +59,9 @@ enum Received {
     /// The connection is to be closed, with this code and reason; or is closed already.
     Leaves(Option<(u16, &'static str)>),
 }
+
+/// The close code and the reason of a server that stops.
+const STOPS: (u16, &str) = (1001, "the server stops");
 
 /// The connection is gone.
 #[derive(Debug)]
@@ -124,6 +131,12 @@ impl Outgoing {
 
     async fn text(&mut self, text: &str) -> Result<(), Lost> {
         self.send(Frame::text(text)).await
+    }
+
+    /// Writes the answer to a client's goodbye, if it said one; without it the client sees a connection that was cut.
+    async fn farewell(&mut self) {
+        // The other side may be gone already, which is what leaving is for.
+        let _ = self.flush().await;
     }
 
     async fn close(&mut self, code: u16, reason: &'static str) {

@@ -267,7 +267,11 @@ impl PartSource for Playing {
             }
             match self.steps.pop_front() {
                 Some(Step::Pause(pause)) => self.pause = Some(Box::pin(tokio::time::sleep(pause))),
-                Some(step) => return Poll::Ready(self.write(step, out).map(|()| true)),
+                Some(step) => {
+                    let written = self.write(step, out);
+                    self.guard.ended |= written.is_err();
+                    return Poll::Ready(written.map(|()| true));
+                }
                 None => return self.end(out),
             }
         }

@@ -60,7 +60,8 @@ impl ModelChoice {
         }
     }
 
-    /// Finds the model. This may ask local servers whether they are there, and blocks for that time: 300 ms at most.
+    /// Finds the model. Where nothing is configured, local servers are asked whether they are there, which blocks for 300 ms at most; a
+    /// configured address is asked for its models if none is named, for 10 seconds at most.
     ///
     /// # Errors
     /// `invalid_input` if what is said cannot be; `provider_unreachable` if a configured address lists no models and none is named.
@@ -83,6 +84,7 @@ impl ModelChoice {
                 let named = environment.model(name);
                 if named.is_err()
                     && !configured
+                    && !name.starts_with("openai:")
                     && let Some(local) = environment.detect().await?
                 {
                     // Somebody who names a model and runs a local server means that server.

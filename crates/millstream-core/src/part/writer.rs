@@ -274,9 +274,10 @@ impl OpenMessage {
         chunk
     }
 
-    /// The parts that end the message early.
+    /// The parts that end the message early. What the provider has counted so far is kept, as a part of the cost.
     pub(crate) fn close(&self, finish: Finish) -> Chunk {
-        let usage = self.estimate(0, UsageSource::Partial);
+        let counted = self.usage.clone().unwrap_or_else(|| self.estimate(0, UsageSource::Partial));
+        let usage = Usage { source: UsageSource::Partial, ..counted };
         let ends = self.blocks.iter().map(|index| Part::BlockEnd { index: *index });
         Chunk(ends.chain([Part::Usage { usage: Box::new(usage) }, Part::End { finish }]).collect())
     }

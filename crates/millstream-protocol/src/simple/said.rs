@@ -68,8 +68,8 @@ impl Listener {
                 let at = self.position(event, *index)?;
                 let OpenCall { id, name, args, .. } = self.calls.remove(at);
                 let args = if args.trim().is_empty() { "{}" } else { &args };
-                // Arguments that are not JSON belong to a call that must not run, so there is no call to tell of.
-                let args: Value = serde_json::from_str(args).ok()?;
+                // Arguments that are not an object belong to a call that must not run, so there is no call to tell of.
+                let args: Value = serde_json::from_str(args).ok().filter(Value::is_object)?;
                 return Some(Said::Call(ToolCall { id: id.to_string(), name: name.to_string(), args }));
             }
             Part::End { finish, .. } => self.last_finish = Some(*finish),

@@ -10,6 +10,8 @@ use millstream::{
     Chain, Delta, Error, Message, MessageFold, Messages, Part, Result, Runnable, Usage, UsageSource, Vars, vars,
 };
 
+use millstream::models::ProviderDetail;
+
 use super::fail;
 use super::model::{self, ModelArguments};
 
@@ -57,7 +59,15 @@ pub(crate) fn run(arguments: ChatArguments) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(130),
         Err(Problem::Usage(message)) => fail(message, 2),
-        Err(Problem::Run(error)) => fail(error, 1),
+        Err(Problem::Run(error)) => fail(in_full(&error), 1),
+    }
+}
+
+/// The error with the provider's own words: the terminal belongs to the person whose key it is.
+fn in_full(error: &Error) -> String {
+    match ProviderDetail::of(error) {
+        Some(detail) => format!("{error}\n  the provider says: {}", detail.body().trim()),
+        None => error.to_string(),
     }
 }
 
@@ -102,7 +112,7 @@ async fn converse(chain: &Chain<Vars, Message>, model: &str) -> Result<bool, Pro
         let ending = match ask(chain, history.clone(), question).await {
             Ok(ending) => ending,
             Err(error) if interactive => {
-                eprintln!("millstream: {error}");
+                eprintln!("millstream: {}", in_full(&error));
                 continue;
             }
             Err(error) => return Err(error.into()),

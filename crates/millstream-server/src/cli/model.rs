@@ -17,17 +17,25 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "URL", env = "OPENAI_BASE_URL")]
     base_url: Option<String>,
     /// How long the demo model takes for a token, in milliseconds; 0 is as fast as possible.
-    #[arg(long, value_name = "MS", env = "MILLSTREAM_DEMO_DELAY", default_value_t = 25)]
-    demo_delay: u64,
+    #[arg(long, value_name = "MS", env = "MILLSTREAM_DEMO_DELAY", default_value = "25", value_parser = milliseconds)]
+    demo_delay: Duration,
+}
+
+/// An environment variable that is set to nothing says nothing.
+fn milliseconds(text: &str) -> std::result::Result<Duration, String> {
+    match text.trim() {
+        "" => Ok(ModelChoice::default().demo_delay),
+        text => text.parse().map(Duration::from_millis).map_err(|_| "write a whole number of milliseconds".to_owned()),
+    }
 }
 
 impl ModelArguments {
     /// Finds the model.
     pub(crate) fn find(self) -> Result<FoundModel> {
         let mut choice = ModelChoice::from_env();
-        choice.model = self.model;
+        choice.model = self.model.filter(|name| !name.trim().is_empty());
         choice.environment.base_url = self.base_url.filter(|url| !url.trim().is_empty());
-        choice.demo_delay = Duration::from_millis(self.demo_delay);
+        choice.demo_delay = self.demo_delay;
         choice.find()
     }
 }

@@ -103,29 +103,32 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
          application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
         url.replacen("http", "ws", 1)
     );
+    // Before anybody is told that the server is there: whoever starts it may stop it at once.
+    if let Err(error) = stop_on_signal(running.stopper()) {
+        return fail(format!("cannot listen for signals: {error}"), 1);
+    }
     // Whoever started the server may have closed its end; the server is there all the same.
     let _ = std::io::stdout().write_all(greeting.as_bytes());
     let _ = std::io::stdout().flush();
-    match stop_on_signal(running.stopper()) {
-        Ok(()) => running.wait(),
-        Err(error) => return fail(format!("cannot listen for signals: {error}"), 1),
-    }
+    running.wait();
     ExitCode::SUCCESS
 }
 
-/// Ctrl-C and SIGTERM stop the server in good order.
+/// Ctrl-C and SIGTERM stop the server in good order. They are heard from when this returns.
 fn stop_on_signal(stopper: Stopper) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    #[cfg(unix)]
+    let (mut interrupt, mut terminate) = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
             #[cfg(unix)]
-            {
-                use tokio::signal::unix::{SignalKind, signal};
-                let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-                tokio::select! {
-                    _ = tokio::signal::ctrl_c() => {}
-                    _ = terminate.recv() => {}
-                }
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
             #[cfg(not(unix))]
             let _ = tokio::signal::ctrl_c().await;

@@ -1,11 +1,15 @@
 //! Request bodies: bounded, and refused in a way that the client gets to read.
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
 use super::Problem;
+use crate::app::App;
 
 /// How much of a refused body is still taken, so that the client finishes sending and reads the answer.
 const DRAINED: usize = 64 << 20;
@@ -19,8 +23,21 @@ pub(crate) fn check_json(headers: &HeaderMap) -> Result<(), Problem> {
     if is_json { Ok(()) } else { Err(Problem::not_json(&text)) }
 }
 
+/// Takes the whole body before anything is answered: many clients read no answer before they have sent everything, so an answer that
+/// leaves the body where it is would never be read.
+pub(crate) async fn take(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    if body.is_end_stream() {
+        return next.run(Request::from_parts(head, body)).await;
+    }
+    match read(body, app.config.limits.body).await {
+        Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
 /// Reads a body of at most `limit` bytes.
-pub(crate) async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
+async fn read(mut body: Body, limit: usize) -> Result<Bytes, Problem> {
     let mut taken = BytesMut::new();
     let mut length = 0;
     while let Some(frame) = body.frame().await {

@@ -1,9 +1,9 @@
 //! `/chat/stream`: a question in, an answer out, token by token.
 
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use millstream::Messages;
 use millstream_protocol::simple::Question;
 
@@ -15,14 +15,13 @@ pub(crate) async fn by_post(
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-    body: Body,
+    body: Bytes,
 ) -> Result<Response, Problem> {
     let form = stream::form(query.as_deref())?;
     if let Some(cursor) = stream::cursor(&headers, query.as_deref())? {
         return stream::resumed(&app, cursor, form);
     }
     body::check_json(&headers)?;
-    let body = body::read(body, app.config.limits.body).await?;
     let Question(question) = Question::from_json(&body)?;
     let attached = app.ask(question, Messages::default(), app.config.linger)?;
     Ok(stream::started(&app, attached, form).await)
@@ -48,5 +47,5 @@ pub(crate) async fn by_get(
 
 /// `HEAD`: what a stream would look like. It never starts a run.
 pub(crate) async fn head() -> Response {
-    stream::stream_headers().into_response()
+    stream::head()
 }

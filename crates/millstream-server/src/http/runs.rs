@@ -59,6 +59,11 @@ pub(crate) async fn watch(
     stream::resumed(&app, cursor, form)
 }
 
+/// `HEAD /runs/{run}/stream`.
+pub(crate) async fn head(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+    find(&app, &id).map(|_| stream::head())
+}
+
 /// `GET /runs/{run}/events`: the log as it is now, one JSON object a line.
 pub(crate) async fn events(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
     let run = find(&app, &id)?;

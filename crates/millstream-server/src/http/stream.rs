@@ -1,7 +1,6 @@
 //! A run as a response: Server-Sent Events from the run's log.
 
 use std::convert::Infallible;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -14,9 +13,6 @@ use uuid::Uuid;
 use super::{Problem, query};
 use crate::app::App;
 use crate::run::{Attached, Found, ViewKind, Viewer};
-
-/// For how long the head of a new stream is held back, so that a provider that fails at once becomes an HTTP status (R10 allows 50 ms).
-const HEAD_HELD: Duration = Duration::from_millis(40);
 
 /// Which form of the simple protocol the query asks for.
 pub(crate) fn form(query: Option<&str>) -> Result<ViewKind, Problem> {
@@ -44,7 +40,7 @@ pub(crate) fn cursor(headers: &HeaderMap, query: Option<&str>) -> Result<Option<
 pub(crate) async fn started(app: &App, attached: Attached, kind: ViewKind) -> Response {
     let run = attached.run().clone();
     // Whatever comes first: the answer's beginning, the run's end, or the time to let the client know that it was heard.
-    let _ = tokio::time::timeout(HEAD_HELD, run.log.begun()).await;
+    let _ = tokio::time::timeout(app.config.hold_head, run.log.begun()).await;
     if let Some(error) = run.log.failed_silently().and_then(|finished| finished.error.as_ref()) {
         return with_run_id(Problem::of_run(error).into_response(), run.id);
     }
@@ -89,19 +85,25 @@ fn respond(app: &App, viewer: Viewer, opening: String) -> Response {
         Some((Ok::<_, Infallible>(bytes), (viewer, None)))
     });
     let mut response = Body::from_stream(frames).into_response();
-    for (name, value) in stream_headers() {
-        response.headers_mut().insert(name, value);
-    }
+    response.headers_mut().extend(stream_headers());
     with_run_id(response, id)
 }
 
 /// What keeps every hop from holding the stream back (R09).
-pub(crate) fn stream_headers() -> [(HeaderName, HeaderValue); 3] {
+fn stream_headers() -> [(HeaderName, HeaderValue); 3] {
     [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ]
+}
+
+/// What `HEAD` gives: the head that a stream would have.
+pub(crate) fn head() -> Response {
+    // An empty stream rather than an empty body, which would say that it has no length.
+    let mut response = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>()).into_response();
+    response.headers_mut().extend(stream_headers());
+    response
 }
 
 fn with_run_id(mut response: Response, run: Uuid) -> Response {

@@ -74,9 +74,10 @@ impl RunLog {
         self.entries().events.len() as u64
     }
 
-    /// About how many bytes the events take.
+    /// About how many bytes the events and their renderings take.
     pub(crate) fn bytes(&self) -> usize {
-        self.entries().bytes
+        let rendered: usize = self.renderings.iter().filter_map(OnceLock::get).map(|rendering| rendering.bytes()).sum();
+        self.entries().bytes + rendered
     }
 
     /// A receiver that is told of every change.

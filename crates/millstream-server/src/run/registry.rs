@@ -27,8 +27,8 @@ pub(crate) struct Runs {
 struct State {
     runs: HashMap<Uuid, Arc<ServerRun>>,
     running: usize,
-    /// Finished runs, oldest first.
-    finished: VecDeque<(Instant, Uuid)>,
+    /// Finished runs, oldest first, with when they finished and their size then.
+    finished: VecDeque<(Instant, Uuid, usize)>,
     finished_bytes: usize,
     gone: HashSet<Uuid>,
     gone_order: VecDeque<Uuid>,
@@ -116,8 +116,9 @@ impl Runs {
     fn finished(&self, run: &ServerRun) {
         let mut state = self.state();
         state.running -= 1;
-        state.finished.push_back((Instant::now(), run.id));
-        state.finished_bytes += run.log.bytes();
+        let bytes = run.log.bytes();
+        state.finished.push_back((Instant::now(), run.id, bytes));
+        state.finished_bytes += bytes;
         state.expire(&self.limits);
     }
 
@@ -129,15 +130,14 @@ impl Runs {
 impl State {
     /// Gives up finished runs that are too old or too many. One that is being read stays in memory until its readers have left.
     fn expire(&mut self, limits: &Limits) {
-        while let Some((since, id)) = self.finished.front().copied() {
+        while let Some((since, id, bytes)) = self.finished.front().copied() {
             let too_many = self.finished.len() > limits.kept || self.finished_bytes > limits.kept_bytes;
             if !too_many && since.elapsed() < limits.keep {
                 return;
             }
             self.finished.pop_front();
-            if let Some(run) = self.runs.remove(&id) {
-                self.finished_bytes -= run.log.bytes();
-            }
+            self.runs.remove(&id);
+            self.finished_bytes -= bytes;
             self.names.retain(|_, named| *named != id);
             self.remember_gone(id);
         }

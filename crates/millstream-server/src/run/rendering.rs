@@ -101,6 +101,11 @@ impl Rendering {
         (frame, start)
     }
 
+    /// How many bytes have been rendered.
+    pub(crate) fn bytes(&self) -> usize {
+        usize::try_from(self.lock().length).unwrap_or(usize::MAX)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

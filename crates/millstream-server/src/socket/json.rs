@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::conversation::Conversation;
-use super::{Lost, Peer, Received};
+use super::{Lost, Peer, Received, STOPS};
 use crate::app::App;
 use crate::http::Problem;
 use crate::run::{Attached, Found, ServerRun, ViewKind, Viewer};
@@ -30,8 +30,8 @@ enum Step {
 /// Serves a connection until one side leaves. Its runs go on for the grace time, so that the client can come back to them.
 pub(super) async fn serve(app: App, peer: Peer) {
     let answers = SelectAll::new();
-    let mut connection =
-        Connection { app, conversation: Conversation::default(), known: HashMap::new(), reading: 0, answers };
+    let conversation = Conversation::new(app.config.limits.history);
+    let mut connection = Connection { app, conversation, known: HashMap::new(), reading: 0, answers };
     connection.serve(peer).await;
 }
 
@@ -55,7 +55,7 @@ impl Connection {
                     },
                     Received::Nothing => Ok(()),
                     Received::Leaves(Some((code, reason))) => return peer.outgoing.close(code, reason).await,
-                    Received::Leaves(None) => return,
+                    Received::Leaves(None) => return peer.outgoing.farewell().await,
                 },
                 Some(step) = self.answers.next() => match step {
                     Step::Frame(id, bytes) => send(&mut peer, &id, &bytes).await,
@@ -65,6 +65,8 @@ impl Connection {
                     }
                 },
                 _ = peer.pings.tick() => peer.ping().await,
+                // Answers that are under way are stopped with the server, and say so first.
+                () = self.app.stopping.cancelled(), if self.reading == 0 => return peer.outgoing.close(STOPS.0, STOPS.1).await,
             };
             if sent.is_err() {
                 return;
@@ -165,7 +167,7 @@ impl Connection {
     fn over(&mut self, id: &Arc<str>, run: &ServerRun) {
         self.reading -= 1;
         self.conversation.remember(run);
-        // A name stays known for as long as its run can be read; a connection that asks for ever must not keep them all.
+        // A known name keeps its run in memory, so a connection that asks for ever must not keep them all.
         if self.known.len() > 4 * self.app.config.limits.waiting {
             self.known.retain(|name, run| name == id || run.log.finished().is_none());
         }

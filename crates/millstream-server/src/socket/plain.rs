@@ -10,13 +10,13 @@ use millstream_protocol::Position;
 use millstream_protocol::simple::Question;
 
 use super::conversation::Conversation;
-use super::{Lost, Peer, Received};
+use super::{Lost, Peer, Received, STOPS};
 use crate::app::App;
 use crate::run::{ViewKind, Viewer};
 
 /// Serves a connection until one side leaves. Leaving stops the answer that is under way: this form has no way to come back to it.
 pub(super) async fn serve(app: App, mut peer: Peer) {
-    let mut conversation = Conversation::default();
+    let mut conversation = Conversation::new(app.config.limits.history);
     let mut waiting: VecDeque<Utf8Bytes> = VecDeque::new();
     let mut answer: Option<Viewer> = None;
     loop {
@@ -41,7 +41,7 @@ pub(super) async fn serve(app: App, mut peer: Peer) {
                 }
                 Received::Nothing => {}
                 Received::Leaves(Some((code, reason))) => return peer.outgoing.close(code, reason).await,
-                Received::Leaves(None) => return,
+                Received::Leaves(None) => return peer.outgoing.farewell().await,
             },
             frame = next(&mut answer) => match frame {
                 Some(frame) => {
@@ -60,6 +60,8 @@ pub(super) async fn serve(app: App, mut peer: Peer) {
                 }
             },
             _ = peer.pings.tick() => if peer.ping().await.is_err() { return },
+            // An answer that is under way is stopped with the server, and closes the connection itself.
+            () = app.stopping.cancelled(), if answer.is_none() => return peer.outgoing.close(STOPS.0, STOPS.1).await,
         }
     }
 }
