@@ -202,9 +202,9 @@ impl Response {
     }
 
     async fn more(&mut self) -> bool {
-        let mut bytes = [0; 16 * 1024];
-        let count = within(self.stream.read(&mut bytes)).await.unwrap_or(0);
-        self.decoder.push(&bytes[..count]);
+        let mut bytes = Vec::with_capacity(16 * 1024);
+        let count = within(self.stream.read_buf(&mut bytes)).await.unwrap_or(0);
+        self.decoder.push(&bytes);
         count > 0
     }
 }

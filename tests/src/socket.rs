@@ -63,7 +63,6 @@ impl Socket {
     ///
     /// # Panics
     /// When the connection is gone.
-    #[expect(clippy::needless_pass_by_value, reason = "callers write json!({...})")]
     pub async fn frame(&mut self, frame: Value) {
         self.text(&frame.to_string()).await;
     }
@@ -147,12 +146,9 @@ impl Socket {
     /// When it goes without a word.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
-            match self.receive().await.expect("a close frame") {
-                Frame::Close(frame) => {
-                    let frame = frame.expect("a code");
-                    return (frame.code.into(), frame.reason.to_string());
-                }
-                _ => {}
+            if let Frame::Close(frame) = self.receive().await.expect("a close frame") {
+                let frame = frame.expect("a code");
+                return (frame.code.into(), frame.reason.to_string());
             }
         }
     }

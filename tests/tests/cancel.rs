@@ -303,6 +303,9 @@ async fn a_stopping_server_tells_its_viewers() {
     within(stopping).await.unwrap();
 }
 
+/// When the client leaves, what the provider does until then, and whether the client has a token by then.
+type Moment = (&'static str, fn() -> Script, bool);
+
 /// A server between a client and a provider, both over sockets.
 async fn between(script: Script) -> (MockProvider, Running) {
     let provider = MockProvider::start([script]).await;
@@ -321,7 +324,7 @@ async fn leaving_closes_the_connection_to_the_provider() {
         Script::from(answer).stall_at(said)
     };
     let endless = || Script::endless("token ");
-    let moments: [(&str, fn() -> Script, bool); 4] = [
+    let moments: [Moment; 4] = [
         ("before the provider's head", silent, false),
         ("before the provider's first token", headers_only, false),
         ("in the middle of the provider's answer", midway, true),

@@ -196,7 +196,7 @@ async fn a_reader_that_leaves_ends_chat_without_a_panic() {
 #[tokio::test]
 async fn a_model_that_cannot_be_had_is_said_and_the_key_is_not() {
     let refusing = MockProvider::start([]).await;
-    refusing.otherwise(|_| Script::error(401, SECRET));
+    refusing.otherwise(|_| Script::error(401, "no such key"));
     for base_url in ["http://127.0.0.1:1/v1", refusing.base_url().as_str()] {
         let mut command = millstream(&["chat", "Hello", "--base-url", base_url, "--model", "some-model"]);
         command.env("OPENAI_API_KEY", SECRET).env("MILLSTREAM_LOG", "debug");
@@ -225,11 +225,11 @@ async fn serve_says_where_it_is_and_answers_there() {
 }
 
 #[tokio::test]
-async fn serve_uses_the_provider_that_it_is_given_and_keeps_its_key() {
-    let provider = MockProvider::start([Script::answer(["from ", "afar"])]).await;
+async fn serve_uses_the_provider_that_it_is_given_and_keeps_its_secrets() {
+    let provider = MockProvider::start([Script::answer(["from ", "afar"]), Script::error(401, SECRET)]).await;
     let base_url = provider.base_url();
     let arguments = ["--base-url", &base_url, "--model", "some-model"];
-    let server = serving(&arguments, |command| {
+    let mut server = serving(&arguments, |command| {
         command.env("OPENAI_API_KEY", SECRET);
     })
     .await;
@@ -241,6 +241,14 @@ async fn serve_uses_the_provider_that_it_is_given_and_keeps_its_key() {
     let request = within(provider.exchange(0)).await;
     assert_eq!(request.request().header("authorization"), Some(format!("Bearer {SECRET}").as_str()));
     assert_eq!(request.request().json()["model"], "some-model");
+
+    // What a provider says is for no client and no log.
+    let refused = Request::ask("/chat/stream", "Hello").send(server.address).await;
+    assert_eq!(refused.status(), 502);
+    signal(&server.child, "TERM").await;
+    let mut log = String::new();
+    within(server.child.stderr.take().unwrap().read_to_string(&mut log)).await.unwrap();
+    assert!(log.contains("unauthorized") && !log.contains(SECRET), "{log}");
 }
 
 #[tokio::test]

@@ -34,6 +34,14 @@ pub struct Config {
 /// Bounds of what a server takes and keeps.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// For how long a client may take to send the head of a request.
+    pub head: Duration,
+    /// The largest head of a request, in bytes; at least 8 KiB.
+    pub head_size: usize,
+    /// How many requests one HTTP/2 connection may have under way.
+    pub streams: u32,
+    /// How often the other side of an HTTP/2 or WebSocket connection is asked whether it is still there, and how long it may take to answer.
+    pub ping: Duration,
     /// The largest request body, in bytes.
     pub body: usize,
     /// The largest WebSocket message, in bytes.
@@ -74,6 +82,10 @@ impl Default for Config {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            head: Duration::from_secs(30),
+            head_size: 16 << 10,
+            streams: 256,
+            ping: Duration::from_secs(20),
             body: 1 << 20,
             message: 1 << 20,
             running: 10_000,

@@ -12,7 +12,6 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use millstream::{Chain, Message, Runnable, Vars};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -23,6 +22,8 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::config::Config;
 use crate::run::Runs;
+
+mod accept;
 
 /// How long the readers of a stopping server have to take what is left.
 const GRACE: Duration = Duration::from_secs(5);
@@ -143,23 +144,16 @@ fn work(
         let app = app();
         let _ = ready.send(Ok(()));
         let (runs, tasks) = (app.runs.clone(), app.tasks.clone());
-        let listener = listener.tap_io(|socket| {
-            // A token must not wait for the one before it to be acknowledged.
-            let _ = socket.set_nodelay(true);
-        });
-        let stopping = stop.clone();
-        let server = axum::serve(listener, app.router().into_make_service())
-            .with_graceful_shutdown(async move { stopping.cancelled().await })
-            .into_future();
-        let mut server = std::pin::pin!(server);
+        let limits = app.config.limits.clone();
+        let mut server = std::pin::pin!(accept::accept(listener, app.router(), &limits, stop));
         tokio::select! {
-            _ = &mut server => {}
+            () = &mut server => {}
             () = stop.cancelled() => {
                 runs.shut_down();
                 tasks.close();
                 let finish = async {
                     tasks.wait().await;
-                    let _ = server.await;
+                    server.await;
                 };
                 // Readers that take nothing must not keep the process.
                 let _ = tokio::time::timeout(GRACE, finish).await;

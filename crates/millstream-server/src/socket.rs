@@ -13,14 +13,12 @@ use millstream_protocol::simple::SUBPROTOCOL;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use crate::app::App;
+use crate::config::Limits;
 use crate::http::Problem;
 
 mod conversation;
 mod json;
 mod plain;
-
-/// How often the server asks whether the client is still there; one that has not answered by the next time is dropped.
-const PING: Duration = Duration::from_secs(20);
 
 /// `GET /ws/chat`, upgraded.
 pub(crate) async fn upgrade(
@@ -37,7 +35,7 @@ pub(crate) async fn upgrade(
     upgrade.on_upgrade(move |socket| {
         // Tracked, so that a server that stops waits until its clients have been told.
         tasks.track_future(async move {
-            let peer = Peer::new(socket, app.config.limits.stalled);
+            let peer = Peer::new(socket, &app.config.limits);
             if json { json::serve(app, peer).await } else { plain::serve(app, peer).await }
         })
     })
@@ -68,11 +66,11 @@ const STOPS: (u16, &str) = (1001, "the server stops");
 struct Lost;
 
 impl Peer {
-    fn new(socket: WebSocket, stalled: Duration) -> Self {
+    fn new(socket: WebSocket, limits: &Limits) -> Self {
         let (sink, incoming) = socket.split();
-        let mut pings = interval_at(Instant::now() + PING, PING);
+        let mut pings = interval_at(Instant::now() + limits.ping, limits.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { incoming, outgoing: Outgoing { sink, stalled }, pings, answered: true }
+        Self { incoming, outgoing: Outgoing { sink, stalled: limits.stalled }, pings, answered: true }
     }
 
     /// Makes sense of what came from the socket.
