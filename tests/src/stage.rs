@@ -1,7 +1,7 @@
 //! A model that says exactly what a test tells it to say, when the test lets it.
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use millstream::{ChatModel, Cx, Error, Finish, Message, Messages, Out, Parts, Request, Result};
@@ -28,8 +28,10 @@ pub enum Step {
     Fail(Error),
     /// Panics with a text.
     Panic(&'static str),
-    /// Says a token for ever.
+    /// Says a token for ever, as fast as it is taken.
     Forever(&'static str),
+    /// Says a token for ever, one a millisecond.
+    Dripping(&'static str),
     /// Ends early, for this reason.
     End(Finish),
 }
@@ -193,6 +195,10 @@ impl Stage {
                 Step::Panic(text) => panic!("{text}"),
                 Step::Forever(token) => loop {
                     out.text(token).await;
+                },
+                Step::Dripping(token) => loop {
+                    out.text(token).await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
                 },
                 Step::End(finish) => return Ok(finish),
                 Step::WaitToOpen | Step::FailToOpen(_) => {}

@@ -9,7 +9,7 @@ use millstream::models::OpenAi;
 use millstream::{Error, ErrorKind};
 use millstream_server::{Config, Limits, Running};
 use millstream_testkit::provider::{self, MockProvider, Script};
-use millstream_tests::http::Request;
+use millstream_tests::http::{Request, Response};
 use millstream_tests::socket::{self, Socket};
 use millstream_tests::sse::{Answer, Events};
 use millstream_tests::{Stage, Step, chat, config, serve, serve_chain, serve_with, within};
@@ -48,6 +48,22 @@ fn kinds() -> Vec<(ErrorKind, u16)> {
     ]
 }
 
+/// Asks until the failure is a status: the head is held back for a moment only, and on a machine that is busy a provider may need longer
+/// to fail. Then it is told in the stream.
+async fn refused(request: &Request, address: SocketAddr) -> Response {
+    within(async {
+        loop {
+            let response = request.send(address).await;
+            if response.status() != 200 {
+                break response;
+            }
+            let events = Events::of(response).rest().await;
+            assert!(events.len() == 1 && events[0].json()["error"].is_string(), "{events:?}");
+        }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_failure_before_the_first_token_is_a_status() {
     for (kind, status) in kinds() {
@@ -58,7 +74,7 @@ async fn a_failure_before_the_first_token_is_a_status() {
             Request::get("/chat/stream?question=x"),
             Request::ask("/chat/stream?format=json", "?"),
         ] {
-            let mut response = request.send(server.address()).await;
+            let mut response = refused(&request, server.address()).await;
             assert_eq!(response.status(), status, "{kind:?}");
             assert_eq!(response.header("retry-after"), Some("7"), "{kind:?}");
             response.run();
@@ -146,7 +162,7 @@ async fn a_panic_ends_its_run_and_nothing_else() {
     let server = serve(&Stage::does([say("text"), Step::Panic(SECRET)]));
     fails_midway(server.address(), "text", "failed").await;
     let server = serve(&Stage::does([Step::Panic(SECRET)]));
-    let mut response = Request::ask("/chat/stream", "?").send(server.address()).await;
+    let mut response = refused(&Request::ask("/chat/stream", "?"), server.address()).await;
     assert_eq!((response.status(), response.error_code().await.as_str()), (500, "failed"));
     assert_eq!(Request::get("/healthz").send(server.address()).await.status(), 200);
 }
@@ -232,7 +248,7 @@ async fn a_provider_that_refuses_becomes_the_documented_status() {
     for (theirs, ours, code) in refusals {
         let script = Script::error(theirs, SECRET).header("retry-after", "9").header("x-request-id", SECRET);
         let (_provider, server) = behind(script).await;
-        let mut response = Request::ask("/chat/stream", "?").send(server.address()).await;
+        let mut response = refused(&Request::ask("/chat/stream", "?"), server.address()).await;
         assert_eq!(response.status(), ours, "{theirs}");
         if theirs == 429 {
             assert_eq!(response.header("retry-after"), Some("9"));
@@ -250,7 +266,7 @@ async fn a_provider_that_cannot_be_reached_is_502() {
     };
     let model = move || OpenAi::builder("mock-model").base_url(gone.clone()).build().unwrap();
     let server = serve_chain(config(), move || chat(model()));
-    let mut response = Request::ask("/chat/stream", "?").send(server.address()).await;
+    let mut response = refused(&Request::ask("/chat/stream", "?"), server.address()).await;
     assert_eq!((response.status(), response.error_code().await.as_str()), (502, "provider_unreachable"));
 }
 

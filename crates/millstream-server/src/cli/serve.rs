@@ -93,20 +93,24 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     let (info, says) = (model::info(&found), found.to_string());
     let system = arguments.system;
     let server = Server::new(config).chat(move || model::chat(&found, &system)).model_info(info);
+    // Before the server is there: whoever sees that it is may stop it at once.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return fail(format!("cannot listen for signals: {error}"), 1),
+    };
     let running = match server.start() {
         Ok(running) => running,
         Err(error) => return fail(error, 1),
     };
+    if let Err(error) = signals.stop(running.stopper()) {
+        return fail(format!("cannot listen for signals: {error}"), 1);
+    }
     let url = running.url();
     let greeting = format!(
         "millstream serves {url}\n  model   {says}\n  page    {url}/\n  curl    curl -N {url}/chat/stream -H 'content-type: \
          application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
         url.replacen("http", "ws", 1)
     );
-    // Before anybody is told that the server is there: whoever starts it may stop it at once.
-    if let Err(error) = stop_on_signal(running.stopper()) {
-        return fail(format!("cannot listen for signals: {error}"), 1);
-    }
     // Whoever started the server may have closed its end; the server is there all the same.
     let _ = std::io::stdout().write_all(greeting.as_bytes());
     let _ = std::io::stdout().flush();
@@ -114,26 +118,45 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Ctrl-C and SIGTERM stop the server in good order. They are heard from when this returns.
-fn stop_on_signal(stopper: Stopper) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// Ctrl-C and SIGTERM, which stop the server in good order. They are heard from the time this is made.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
     #[cfg(unix)]
-    let (mut interrupt, mut terminate) = {
-        use tokio::signal::unix::{SignalKind, signal};
-        let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            #[cfg(unix)]
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            #[cfg(not(unix))]
-            let _ = tokio::signal::ctrl_c().await;
-        });
-        stopper.stop();
-    })?;
-    Ok(())
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let inside = runtime.enter();
+            let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+            drop(inside);
+            Ok(Self { runtime, interrupt, terminate })
+        }
+        #[cfg(not(unix))]
+        Ok(Self { runtime })
+    }
+
+    /// Stops the server at the first signal.
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "the signals of Unix are read"))]
+    fn stop(mut self, stopper: Stopper) -> std::io::Result<()> {
+        std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            self.runtime.block_on(async {
+                #[cfg(unix)]
+                tokio::select! {
+                    _ = self.interrupt.recv() => {}
+                    _ = self.terminate.recv() => {}
+                }
+                #[cfg(not(unix))]
+                let _ = tokio::signal::ctrl_c().await;
+            });
+            stopper.stop();
+        })?;
+        Ok(())
+    }
 }
