@@ -191,11 +191,12 @@ async fn unknown_paths_are_404_and_wrong_methods_405() {
         ("DELETE", "/runs/x", vec!["GET", "HEAD"]),
         ("POST", "/runs/x/stream", vec!["GET", "HEAD"]),
         ("GET", "/runs/x/stop", vec!["POST"]),
+        ("POST", "/ws/chat", vec!["CONNECT", "GET", "HEAD"]),
         ("POST", "/healthz", vec!["GET", "HEAD"]),
         ("POST", "/", vec!["GET", "HEAD"]),
     ] {
-        let response = Request::new(method, target).send(server.address()).await;
-        assert_eq!(response.status(), 405, "{method} {target}");
+        let mut response = Request::new(method, target).send(server.address()).await;
+        assert_eq!((response.status(), response.error_code().await.as_str()), (405, "bad_method"), "{method} {target}");
         let mut allow: Vec<_> = response.header("allow").unwrap().split(',').map(str::trim).collect();
         allow.sort_unstable();
         assert_eq!(allow, allowed, "{method} {target}");
@@ -290,6 +291,24 @@ async fn half_a_request_is_nobodys_problem() {
     }
     assert_eq!(stage.calls(), 0);
     assert_eq!(Request::get("/healthz").send(server.address()).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_given_up() {
+    let stage = Stage::says(["a"]);
+    let moment = std::time::Duration::from_millis(50);
+    let limits = Limits { head: moment, send: moment, ..Limits::default() };
+    let server = serve_with(Config { limits, ..config() }, &stage);
+    let whole = Request::ask("/chat/stream", "a question of some length").bytes(server.address());
+    for (length, refusal) in [(20, ""), (whole.len() - 5, "HTTP/1.1 408 ")] {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(&whole[..length]).await.unwrap();
+        let mut answer = Vec::new();
+        let _ = within(stream.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with(refusal), "after {length}: {answer}");
+    }
+    assert_eq!(stage.calls(), 0);
 }
 
 #[tokio::test]

@@ -198,7 +198,6 @@ async fn without_an_upgrade_the_path_says_what_it_is() {
     let key = "dGhlIHNhbXBsZSBub25jZQ==";
     for request in [
         Request::get("/ws/chat"),
-        Request::ask("/ws/chat", "?"),
         upgrade(),
         upgrade().header("sec-websocket-version", "13"),
         upgrade().header("sec-websocket-version", "7").header("sec-websocket-key", key),

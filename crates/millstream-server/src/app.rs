@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
-use axum::routing::{any, get, post};
+use axum::routing::{get, post};
 use millstream::{Chain, Message, Messages, Vars};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -54,11 +54,13 @@ impl App {
             .route("/runs/{run}/stream", get(http::runs::watch).head(http::runs::head))
             .route("/runs/{run}/events", get(http::runs::events))
             .route("/runs/{run}/stop", post(http::runs::stop))
-            .route("/ws/chat", any(socket::upgrade))
+            // CONNECT is how HTTP/2 begins a WebSocket.
+            .route("/ws/chat", get(socket::upgrade).connect(socket::upgrade))
             .route("/healthz", get(http::health))
             .route("/info", get(http::info))
             .merge(http::page::routes())
             .fallback(http::not_found)
+            .method_not_allowed_fallback(http::bad_method)
             .layer(DefaultBodyLimit::disable());
         let around = ServiceBuilder::new()
             .option_layer(cors)

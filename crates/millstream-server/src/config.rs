@@ -36,6 +36,8 @@ pub struct Config {
 pub struct Limits {
     /// For how long a client may take to send the head of a request.
     pub head: Duration,
+    /// For how long a client may take to send the body of a request.
+    pub send: Duration,
     /// The largest head of a request, in bytes; at least 8 KiB.
     pub head_size: usize,
     /// How many requests one HTTP/2 connection may have under way.
@@ -83,6 +85,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             head: Duration::from_secs(30),
+            send: Duration::from_secs(60),
             head_size: 16 << 10,
             streams: 256,
             ping: Duration::from_secs(20),

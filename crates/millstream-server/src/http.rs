@@ -35,6 +35,11 @@ pub(crate) async fn not_found() -> Problem {
     Problem::not_found("there is nothing at this path; the page is at /, the chat at POST /chat/stream")
 }
 
+/// A path that is there, asked in a way that it is not; the header `Allow` says how.
+pub(crate) async fn bad_method() -> Problem {
+    Problem::bad_method()
+}
+
 /// A handler that panicked; the panic itself is on standard error.
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     Problem::internal().into_response()

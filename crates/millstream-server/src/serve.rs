@@ -146,19 +146,21 @@ fn work(
         let (runs, tasks) = (app.runs.clone(), app.tasks.clone());
         let limits = app.config.limits.clone();
         let mut server = std::pin::pin!(accept::accept(listener, app.router(), &limits, stop));
-        tokio::select! {
-            () = &mut server => {}
-            () = stop.cancelled() => {
-                runs.shut_down();
-                tasks.close();
-                let finish = async {
-                    tasks.wait().await;
-                    server.await;
-                };
-                // Readers that take nothing must not keep the process.
-                let _ = tokio::time::timeout(GRACE, finish).await;
+        // Both may come first: with nothing but sockets open, the server is over as soon as it is stopped.
+        let accepting = tokio::select! {
+            () = &mut server => false,
+            () = stop.cancelled() => true,
+        };
+        runs.shut_down();
+        tasks.close();
+        let finish = async {
+            tasks.wait().await;
+            if accepting {
+                server.await;
             }
-        }
+        };
+        // Readers that take nothing must not keep the process.
+        let _ = tokio::time::timeout(GRACE, finish).await;
     });
 }
 

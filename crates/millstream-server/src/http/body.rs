@@ -30,7 +30,9 @@ pub(crate) async fn take(State(app): State<App>, request: Request, next: Next) -
     if body.is_end_stream() {
         return next.run(Request::from_parts(head, body)).await;
     }
-    match read(body, app.config.limits.body).await {
+    let limits = &app.config.limits;
+    let read = tokio::time::timeout(limits.send, read(body, limits.body)).await;
+    match read.unwrap_or_else(|_| Err(Problem::too_slow())) {
         Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
         Err(problem) => problem.into_response(),
     }

@@ -53,6 +53,17 @@ impl Problem {
         Self::new(StatusCode::GONE, "expired_run", message)
     }
 
+    /// 405: the path is there, the method is not.
+    pub(crate) fn bad_method() -> Self {
+        let message = "this path does not take that method; the header allow says which it takes";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "bad_method", message)
+    }
+
+    /// 408: a body that does not come to its end.
+    pub(crate) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body did not come to its end in time")
+    }
+
     /// 413: more than the server takes.
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("the body is larger than this server takes ({} KiB)", limit >> 10);
