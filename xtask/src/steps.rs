@@ -138,6 +138,10 @@ fn doc(project: &Project) -> Outcome {
 }
 
 fn rust(project: &Project) -> Outcome {
+    // The tests of the command line run the binary itself, which cargo builds for its own package's tests only.
+    if let Err(failure) = run(project.cargo(&["build", "--package", "millstream-server"]), HOUR) {
+        return (Tally::default(), Err(failure));
+    }
     let command = project.cargo(&["test", "--workspace", "--no-fail-fast"]);
     many(run_counting(command, HOUR, Tally::of_cargo_line))
 }
@@ -153,7 +157,7 @@ fn examples(project: &Project) -> Outcome {
     let mut total = Tally::default();
     for name in names.iter().filter(|name| !SERVERS.contains(&name.as_str())) {
         let mut command = project.command(project.built(&format!("examples/{name}")));
-        command.env("MILLSTREAM_DEMO_DELAY", "0");
+        command.env("MILLSTREAM_MODEL", "demo").env("MILLSTREAM_DEMO_DELAY", "0");
         let (tally, result) = one(run(command, SAMPLE));
         total += tally;
         println!();
