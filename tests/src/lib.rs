@@ -63,3 +63,8 @@ pub fn serve_with(config: Config, stage: &Stage) -> Running {
 pub fn serve_chain(config: Config, chain: impl Fn() -> Chain<Vars, Message> + Send + Sync + 'static) -> Running {
     Server::new(config).chat(chain).start().unwrap()
 }
+
+/// The programs in the README, which have to compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
