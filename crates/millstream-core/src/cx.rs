@@ -93,14 +93,17 @@ impl Cx {
     pub(crate) fn root(run: Arc<RunContext>, run_id: Uuid, label: Label) -> Self {
         let Label { kind, name, tags, metadata } = label;
         let parent_ids = Arc::default();
-        let scope = Scope { run_id, parent_ids, kind, name, tags, metadata, namespace: Vec::new(), node: None };
+        let scope =
+            Scope { run_id, parent_ids, kind, name, tags, metadata, namespace: Vec::new(), node: None, task: None };
         Self { run, scope: Arc::new(scope) }
     }
 
-    /// The context of an execution inside this one.
+    /// The context of an execution inside this one. Its metadata is added to what it inherits.
     #[must_use]
     pub fn child(&self, label: Label) -> Self {
         let outer = &self.scope;
+        let mut metadata = outer.metadata.clone();
+        metadata.extend(label.metadata);
         let parent_ids = outer.parent_ids.iter().copied().chain([outer.run_id]).collect();
         let scope = Scope {
             run_id: Uuid::new_v4(),
@@ -108,11 +111,34 @@ impl Cx {
             kind: label.kind,
             name: label.name,
             tags: label.tags,
-            metadata: label.metadata,
+            metadata,
             namespace: outer.namespace.clone(),
             node: outer.node.clone(),
+            task: outer.task,
         };
         Self { run: self.run.clone(), scope: Arc::new(scope) }
+    }
+
+    /// The context of a task of a graph, inside this one: a node's turn.
+    #[must_use]
+    pub fn task(&self, label: Label, task: Uuid) -> Self {
+        let node = label.name.clone();
+        self.child(label).edit(|scope| (scope.node, scope.task) = (Some(node), Some(task)))
+    }
+
+    /// The context of a graph that runs inside this one: inside a task its namespace is one segment deeper.
+    #[must_use]
+    pub fn graph(&self, label: Label) -> Self {
+        self.child(label).edit(|scope| {
+            if let (Some(node), Some(task)) = (scope.node.take(), scope.task.take()) {
+                scope.namespace.push(format!("{node}:{task}"));
+            }
+        })
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Scope)) -> Self {
+        change(Arc::make_mut(&mut self.scope));
+        self
     }
 
     /// Who executes.

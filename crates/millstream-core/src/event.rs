@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, PublicError};
 use crate::part::Chunk;
+use crate::payload::Payload;
 use crate::usage::Usage;
 
 /// Something that happened, and in which part of the run.
@@ -51,6 +52,9 @@ pub struct Scope {
     /// The graph's node that it runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Arc<str>>,
+    /// The task of that node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Uuid>,
 }
 
 /// Named JSON values that travel with a runnable.
@@ -88,13 +92,42 @@ pub enum Body {
         /// What.
         value: Value,
     },
+    /// A graph has a new state: after its input, and after each superstep that changed it.
+    Values {
+        /// The whole state.
+        state: Payload,
+    },
+    /// A node has returned.
+    Updates {
+        /// The node.
+        node: Arc<str>,
+        /// What it changes; none if nothing.
+        updates: Vec<Payload>,
+    },
+    /// A task of a superstep begins.
+    TaskStarted {
+        /// Which.
+        task: Arc<Task>,
+        /// The state that it is given.
+        input: Payload,
+    },
+    /// A task of a superstep is over.
+    TaskFinished {
+        /// Which.
+        task: Arc<Task>,
+        /// What it changes.
+        result: Vec<Payload>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<TaskError>,
+    },
     /// A runnable begins.
     RunnableStarted {
         /// Its input, if it takes it whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input: Option<Value>,
     },
-    /// A runnable that is not a model gave a piece of its output. Sequences do not repeat what their last step says.
+    /// A runnable gave a piece of its output; models do so in `Message`.
     RunnableChunk {
         /// The piece.
         chunk: Value,
@@ -106,6 +139,41 @@ pub enum Body {
     },
     /// The run is over: always the last event, always there.
     Finished(Box<Finished>),
+}
+
+/// One execution of one node in one superstep of a graph.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Task {
+    /// Its id; also the last segment of the namespace of what runs inside.
+    pub id: Uuid,
+    /// The node.
+    pub name: Arc<str>,
+    /// The channels that can start the node.
+    pub triggers: Arc<[String]>,
+}
+
+impl Task {
+    /// A task with a new id.
+    pub fn new(name: Arc<str>, triggers: Arc<[String]>) -> Self {
+        Self { id: Uuid::new_v4(), name, triggers }
+    }
+}
+
+/// Why a task failed, in full: for whoever runs the graph, not for its clients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TaskError {
+    /// The stable code of the error.
+    pub code: String,
+    /// What went wrong.
+    pub message: String,
+}
+
+impl From<&Error> for TaskError {
+    fn from(error: &Error) -> Self {
+        Self { code: error.code().to_owned(), message: error.to_string() }
+    }
 }
 
 /// The last event of a run.
@@ -177,8 +245,14 @@ impl Channels {
     pub const CUSTOM: Self = Self(2);
     /// Start, pieces and end of every runnable.
     pub const RUNNABLES: Self = Self(4);
+    /// States of graphs.
+    pub const VALUES: Self = Self(8);
+    /// What nodes change.
+    pub const UPDATES: Self = Self(16);
+    /// Start and end of each task of a superstep.
+    pub const TASKS: Self = Self(32);
     /// Everything.
-    pub const ALL: Self = Self(7);
+    pub const ALL: Self = Self(63);
 
     /// Whether all of `other` is in `self`.
     pub fn contains(self, other: Self) -> bool {

@@ -17,6 +17,7 @@ mod message;
 mod model;
 mod parse;
 mod part;
+mod payload;
 mod prompt;
 mod run;
 mod runnable;
@@ -27,12 +28,15 @@ pub use chain::Chain;
 pub use cx::{Cx, Label};
 pub use demo::Demo;
 pub use error::{Error, ErrorKind, PublicError, Result};
-pub use event::{Body, Channels, Event, Finished, Kind, Metadata, Outcome, Scope};
+pub use event::{Body, Channels, Event, Finished, Kind, Metadata, Outcome, Scope, Task, TaskError};
 pub use fold::MessageFold;
-pub use message::{Block, Finish, Media, Message, Messages, Role, ToolCall};
+pub use message::{
+    Block, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role, ToolCall, add_messages, join_messages,
+};
 pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ToolSpec};
 pub use parse::Text;
 pub use part::{BlockKind, CallIndex, Chunk, Delta, Part, PartWriter};
+pub use payload::Payload;
 pub use prompt::{Prompt, Vars};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::{Input, Runnable};

@@ -9,7 +9,10 @@ use serde_json::Value;
 use crate::error::{Error, ErrorKind, Result};
 use crate::usage::Usage;
 
+mod add;
 mod form;
+
+pub use add::{Identified, REMOVE_ALL, add_messages, join_messages};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,6 +27,8 @@ pub enum Role {
     Ai,
     /// The result of a tool call.
     Tool,
+    /// Not a message, but the wish to remove the one with its id from a conversation.
+    Remove,
 }
 
 impl Role {
@@ -37,6 +42,7 @@ impl Role {
             "human" | "user" => Ok(Self::Human),
             "ai" | "assistant" => Ok(Self::Ai),
             "tool" => Ok(Self::Tool),
+            "remove" => Ok(Self::Remove),
             other => Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("there is no message role {other:?}; use system, human (user), ai (assistant) or tool"),
@@ -188,6 +194,11 @@ impl Message {
     /// The result of the tool call `call_id`.
     pub fn tool(call_id: impl Into<String>, text: impl Into<String>) -> Self {
         Self { tool_call_id: Some(call_id.into()), ..Self::new(Role::Tool, text) }
+    }
+
+    /// Asks [`add_messages`] to remove the message `id`.
+    pub fn remove(id: impl Into<String>) -> Self {
+        Self { id: Some(id.into()), ..Self::new(Role::Remove, "") }
     }
 
     /// The visible text: all text blocks, one after the other.

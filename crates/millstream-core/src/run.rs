@@ -42,13 +42,12 @@ pub struct Run<O: Streamed> {
 
 impl<O: Streamed> Run<O> {
     pub(crate) fn new<R: Runnable<Output = O>>(runnable: R, input: R::Input) -> Self {
-        Self {
-            label: runnable.label(),
-            id: Uuid::new_v4(),
-            cancel: None,
-            channels: Channels::ALL,
-            start: Box::new(move |cx| execute(&runnable, Input::from_whole(input), cx)),
-        }
+        Self::of(runnable.label(), move |cx| execute(&runnable, Input::from_whole(input), cx))
+    }
+
+    /// A run of something that is not a [`Runnable`] value: `start` gives the pieces of its output, executed as the given context.
+    pub fn of(label: Label, start: impl FnOnce(Cx) -> Chunks<O> + Send + 'static) -> Self {
+        Self { label, id: Uuid::new_v4(), cancel: None, channels: Channels::ALL, start: Box::new(start) }
     }
 
     /// The run's id, which is also the id of its outermost runnable; random unless set.

@@ -1,5 +1,6 @@
 //! What can run: one method that turns a stream of input into a stream of output. Everything else follows from it.
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use serde_json::Value;
@@ -64,6 +65,16 @@ pub trait Runnable: Send + Sync + 'static {
         Self: Sized + Clone,
     {
         Run::new(self.clone(), input.into())
+    }
+
+    /// Executes this inside something that is being executed as `cx`: a model inside a node, a chain inside a tool. Its events are part of
+    /// that run's.
+    fn invoke(&self, input: impl Into<Self::Input>, cx: &Cx) -> BoxFuture<'static, Result<Self::Output>>
+    where
+        Self: Sized,
+    {
+        let chunks = execute(self, Input::from_whole(input.into()), cx.child(self.label()));
+        Box::pin(fold::<Self::Output>(chunks))
     }
 
     /// This step, then `next`.
@@ -178,7 +189,7 @@ pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::In
     // A sequence does not look at its input itself, so it is announced here also when the input is still being made.
     let announce_here = whole.is_some() || kind == Kind::Chain;
     input.announced = announce_here;
-    let says_chunks = !matches!(kind, Kind::Chain | Kind::ChatModel);
+    let says_chunks = kind != Kind::ChatModel;
     let mut chunks = runnable.transform(input, cx.clone());
     let observed = async_stream::try_stream! {
         if announce_here {
