@@ -24,6 +24,11 @@ mod choice;
 pub use choice::{FoundModel, ModelChoice, model_from_env};
 pub use millstream_core::*;
 
+/// Graphs: state, nodes, supersteps, stream modes.
+pub mod graph {
+    pub use millstream_graph::*;
+}
+
 /// Model providers over HTTP.
 pub mod models {
     pub use millstream_models::*;
@@ -35,6 +40,7 @@ pub mod prelude {
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
         Body, Chain, Chunk, Cx, Demo, Error, Event, Message, Messages, Model, Prompt, Result, Runnable, Text, Vars,
-        vars,
+        add_messages, vars,
     };
+    pub use millstream_graph::{Command, END, Item, Mode, START, State, StateGraph, append};
 }

@@ -1,0 +1,216 @@
+//! Building a graph: nodes, edges, branches; and `compile`, which finds every mistake at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_core::{Error, ErrorKind, Metadata, Result};
+use serde_json::Value;
+
+use crate::check;
+use crate::command::Target;
+use crate::graph::Graph;
+use crate::node::{AnyNode, Node, Retry};
+use crate::plan::Plan;
+use crate::state::{Schema, State, Typed};
+
+/// Where a graph begins: the source of its first edges.
+pub const START: &str = "__start__";
+/// Where a graph ends: the target of its last edges.
+pub const END: &str = "__end__";
+
+type Route<S> = Arc<dyn Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync>;
+
+/// A graph that is being built.
+#[must_use = "a graph is built by `compile`"]
+pub struct StateGraph<S: State> {
+    pub(crate) schema: Schema<S>,
+    pub(crate) name: Arc<str>,
+    pub(crate) nodes: BTreeMap<Arc<str>, NodeSpec<S>>,
+    pub(crate) edges: Vec<Edge>,
+    pub(crate) branches: Vec<Branch<S>>,
+    /// Mistakes that were already seen, in the order in which they were made.
+    pub(crate) mistakes: Vec<String>,
+}
+
+/// A node and how it is run.
+pub(crate) struct NodeSpec<S: State> {
+    pub(crate) node: AnyNode<S>,
+    pub(crate) deferred: bool,
+    pub(crate) retry: Option<Retry>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) metadata: Metadata,
+}
+
+/// From one or several nodes, which are all waited for, to another.
+#[derive(Clone, Debug)]
+pub(crate) struct Edge {
+    pub(crate) from: Vec<Arc<str>>,
+    pub(crate) to: Arc<str>,
+}
+
+/// A conditional edge.
+pub(crate) struct Branch<S: State> {
+    pub(crate) from: Arc<str>,
+    pub(crate) route: Route<S>,
+    /// Where it may go, if that was said: for checks and drawings.
+    pub(crate) targets: Option<Vec<Arc<str>>>,
+}
+
+impl<S: Typed> StateGraph<S> {
+    /// A graph without nodes on a state with `#[derive(State)]`.
+    pub fn new() -> Self {
+        Self::with_schema(S::schema())
+    }
+}
+
+impl<S: Typed> Default for StateGraph<S> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S: State> StateGraph<S> {
+    /// A graph without nodes on a state with `schema`.
+    pub fn with_schema(schema: Schema<S>) -> Self {
+        Self {
+            schema,
+            name: "LangGraph".into(),
+            nodes: BTreeMap::new(),
+            edges: Vec::new(),
+            branches: Vec::new(),
+            mistakes: Vec::new(),
+        }
+    }
+
+    /// Names the graph, for events.
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Adds a node.
+    pub fn node(mut self, name: impl Into<Arc<str>>, node: impl Node<S>) -> Self {
+        let name = name.into();
+        let spec = NodeSpec {
+            node: AnyNode::new(node),
+            deferred: false,
+            retry: None,
+            timeout: None,
+            metadata: Metadata::new(),
+        };
+        if self.nodes.insert(name.clone(), spec).is_some() {
+            self.mistakes.push(format!("there are two nodes {name:?}"));
+        }
+        self
+    }
+
+    /// Runs the node `name`, which is there already, only when nothing else is left to run.
+    pub fn deferred(self, name: &str) -> Self {
+        self.edit(name, |node| node.deferred = true)
+    }
+
+    /// Runs the node `name`, which is there already, again when it fails.
+    pub fn retry(self, name: &str, retry: Retry) -> Self {
+        self.edit(name, |node| node.retry = Some(retry))
+    }
+
+    /// Fails the node `name`, which is there already, when it takes longer than `limit`, each attempt for itself.
+    pub fn timeout(self, name: &str, limit: Duration) -> Self {
+        self.edit(name, |node| node.timeout = Some(limit))
+    }
+
+    /// Adds metadata to the events of the node `name`, which is there already.
+    pub fn metadata(self, name: &str, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        self.edit(name, |node| {
+            node.metadata.insert(key, value);
+        })
+    }
+
+    fn edit(mut self, name: &str, change: impl FnOnce(&mut NodeSpec<S>)) -> Self {
+        match self.nodes.get_mut(name) {
+            Some(node) => change(node),
+            None => self.mistakes.push(format!("there is no node {name:?} to change; add it first")),
+        }
+        self
+    }
+
+    /// When `from` has run, `to` runs.
+    pub fn edge(mut self, from: &str, to: &str) -> Self {
+        self.edges.push(Edge { from: vec![from.into()], to: to.into() });
+        self
+    }
+
+    /// When all of `from` have run, in the same step or one after the other, `to` runs.
+    pub fn join<const N: usize>(self, from: [&str; N], to: &str) -> Self {
+        self.join_all(&from, to)
+    }
+
+    /// [`join`](Self::join) for a list that is not known when the program is written.
+    pub fn join_all(mut self, from: &[&str], to: &str) -> Self {
+        self.edges.push(Edge { from: from.iter().map(|from| (*from).into()).collect(), to: to.into() });
+        self
+    }
+
+    /// When `from` has run, `route` says where to go. It sees the state with what `from` wrote.
+    pub fn branch<R, T>(self, from: &str, route: R) -> Self
+    where
+        R: Fn(&S) -> T + Send + Sync + 'static,
+        T: IntoTargets<S>,
+    {
+        self.add_branch(from, Arc::new(move |state| Ok(route(state).into_targets())), None)
+    }
+
+    /// A branch that may fail, and that says where it may go.
+    pub fn branch_to<R>(self, from: &str, targets: &[&str], route: R) -> Self
+    where
+        R: Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync + 'static,
+    {
+        let targets = targets.iter().map(|target| Arc::from(*target)).collect();
+        self.add_branch(from, Arc::new(route), Some(targets))
+    }
+
+    fn add_branch(mut self, from: &str, route: Route<S>, targets: Option<Vec<Arc<str>>>) -> Self {
+        self.branches.push(Branch { from: from.into(), route, targets });
+        self
+    }
+
+    /// Checks the graph, and makes it ready to run.
+    ///
+    /// # Errors
+    /// `invalid_input` with every mistake that was found, one a line.
+    pub fn compile(self) -> Result<Graph<S>> {
+        let mistakes = check::mistakes(&self);
+        if mistakes.is_empty() {
+            return Ok(Graph::new(Plan::new(self)));
+        }
+        Err(Error::new(ErrorKind::InvalidInput, format!("the graph cannot be built:\n- {}", mistakes.join("\n- "))))
+    }
+}
+
+/// Anything that a branch may answer with.
+pub trait IntoTargets<S: State> {
+    /// The answer as targets.
+    fn into_targets(self) -> Vec<Target<S>>;
+}
+
+impl<S: State, T: Into<Target<S>>> IntoTargets<S> for T {
+    fn into_targets(self) -> Vec<Target<S>> {
+        vec![self.into()]
+    }
+}
+
+impl<S: State, T: Into<Target<S>>> IntoTargets<S> for Vec<T> {
+    fn into_targets(self) -> Vec<Target<S>> {
+        self.into_iter().map(Into::into).collect()
+    }
+}
+
+impl<S: State> fmt::Debug for StateGraph<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes: Vec<_> = self.nodes.keys().collect();
+        f.debug_struct("StateGraph").field("nodes", &nodes).field("edges", &self.edges).finish_non_exhaustive()
+    }
+}

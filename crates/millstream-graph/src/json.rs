@@ -1,0 +1,262 @@
+//! A state for graphs that are defined by data: named JSON values with named reducers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millstream_core::{Error, ErrorKind, Identified, Message, Result, join_messages};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+use crate::channel::{Channel, Written, concurrent};
+use crate::state::{Schema, State, Update};
+
+/// A state of named JSON values. A key may have no value yet. Values are shared, so that cloning a state copies none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Json(BTreeMap<Arc<str>, Arc<Value>>);
+
+/// Writes to a [`Json`] state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonUpdate(BTreeMap<String, Write>);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Write {
+    Value(Value),
+    /// Takes the place of what a reducer would have joined it with.
+    Overwrite(Value),
+}
+
+/// What a key of a [`Json`] state does with writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JsonKind {
+    /// Keeps the last value; one write a step.
+    Last,
+    /// Joins lists; begins empty.
+    Append,
+    /// Adds numbers; begins at 0.
+    Sum,
+    /// Joins texts; begins empty.
+    Concat,
+    /// Keeps the larger number; begins at 0.
+    Max,
+    /// Joins objects; begins empty.
+    Merge,
+    /// Joins conversations, as [`add_messages`](millstream_core::add_messages) does; begins empty.
+    Messages,
+    /// Has a value for one step only.
+    Ephemeral,
+    /// Keeps any of several equal writes; has a value for one step only.
+    Any,
+}
+
+impl State for Json {
+    type Update = JsonUpdate;
+}
+
+impl Update for JsonUpdate {
+    type State = Json;
+}
+
+impl Json {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.0.get(key).map(|value| &**value)
+    }
+
+    /// A state with exactly these values, whatever the schema: what a send carries.
+    pub fn from_object(values: Map<String, Value>) -> Self {
+        Self(values.into_iter().map(|(key, value)| (key.into(), Arc::new(value))).collect())
+    }
+
+    /// The state as a JSON object.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.iter().map(|(key, value)| (key.to_string(), (**value).clone())).collect())
+    }
+
+    fn take(&mut self, key: &Arc<str>) -> Option<Value> {
+        self.0.remove(key).map(Arc::unwrap_or_clone)
+    }
+
+    fn put(&mut self, key: &Arc<str>, value: Value) {
+        self.0.insert(key.clone(), Arc::new(value));
+    }
+}
+
+impl JsonUpdate {
+    /// Writes nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes `value` to `key`; the key's reducer joins it with what is there.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(key.into(), Write::Value(value.into()));
+        self
+    }
+
+    /// Writes `value` to `key` in the place of what is there, past the key's reducer.
+    #[must_use]
+    pub fn overwrite(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(key.into(), Write::Overwrite(value.into()));
+        self
+    }
+}
+
+impl From<Map<String, Value>> for JsonUpdate {
+    fn from(values: Map<String, Value>) -> Self {
+        Self(values.into_iter().map(|(key, value)| (key, Write::Value(value))).collect())
+    }
+}
+
+impl Serialize for JsonUpdate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, write)| match write {
+            Write::Value(value) => (key, value.clone()),
+            Write::Overwrite(value) => (key, json!({ "$overwrite": value })),
+        }))
+    }
+}
+
+impl Schema<Json> {
+    /// The schema of keys and what they do with writes.
+    pub fn json<K: Into<Arc<str>>>(keys: impl IntoIterator<Item = (K, JsonKind)>) -> Self {
+        keys.into_iter().fold(Self::new(), |schema, (key, kind)| schema.channel(channel(key.into(), kind)))
+    }
+}
+
+impl JsonKind {
+    /// What a key has before anything was written.
+    pub fn initial(self) -> Option<Value> {
+        match self {
+            Self::Append | Self::Messages => Some(json!([])),
+            Self::Sum | Self::Max => Some(json!(0)),
+            Self::Concat => Some(json!("")),
+            Self::Merge => Some(json!({})),
+            Self::Last | Self::Ephemeral | Self::Any => None,
+        }
+    }
+
+    /// The state before anything was written.
+    pub fn initial_state<'a>(keys: impl IntoIterator<Item = (&'a str, Self)>) -> Json {
+        let values = keys.into_iter().filter_map(|(key, kind)| Some((key.into(), Arc::new(kind.initial()?))));
+        Json(values.collect())
+    }
+}
+
+fn channel(key: Arc<str>, kind: JsonKind) -> Channel<Json> {
+    let (written, cleared, named) = (key.clone(), key.clone(), key.clone());
+    let channel = Channel::from_functions(
+        named,
+        move |state: &mut Json, writes: &[Written<'_, Json>]| write(&key, kind, state, writes),
+        move |update: &JsonUpdate| update.0.contains_key(&*written),
+    );
+    match kind {
+        JsonKind::Ephemeral | JsonKind::Any => channel.cleared_by(move |state| {
+            state.0.remove(&cleared);
+        }),
+        _ => channel,
+    }
+}
+
+fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_, Json>]) -> Result<()> {
+    let one_only = matches!(kind, JsonKind::Last | JsonKind::Ephemeral);
+    if one_only && writes.len() > 1 {
+        return Err(concurrent(key, writes));
+    }
+    let mut value = state.take(key).or_else(|| kind.initial());
+    let mut overwritten = false;
+    for write in writes.iter().filter_map(|write| write.update.0.get(&**key)) {
+        match write {
+            Write::Overwrite(_) if overwritten => return Err(concurrent(key, writes)),
+            Write::Overwrite(new) => {
+                value = Some(new.clone());
+                overwritten = true;
+            }
+            // What others write in the same step would be lost in any order but one.
+            Write::Value(_) if overwritten => {}
+            Write::Value(new) => value = Some(reduce(key, kind, value, new)?),
+        }
+    }
+    if let Some(value) = value {
+        state.put(key, value);
+    }
+    Ok(())
+}
+
+fn reduce(key: &str, kind: JsonKind, old: Option<Value>, new: &Value) -> Result<Value> {
+    let wrong = || {
+        let message = format!("{key:?} is a {kind:?} value and cannot take {new}");
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    };
+    match (kind, old, new) {
+        (JsonKind::Last | JsonKind::Ephemeral | JsonKind::Any, _, new) => Ok(new.clone()),
+        (JsonKind::Append, Some(Value::Array(mut old)), Value::Array(new)) => {
+            old.extend(new.iter().cloned());
+            Ok(Value::Array(old))
+        }
+        (JsonKind::Sum, Some(Value::Number(old)), Value::Number(new)) => Ok(add(&old, new)),
+        (JsonKind::Max, Some(Value::Number(old)), Value::Number(new)) => {
+            let larger = if new.as_f64() > old.as_f64() { new.clone() } else { old };
+            Ok(Value::Number(larger))
+        }
+        (JsonKind::Concat, Some(Value::String(old)), Value::String(new)) => Ok(Value::String(old + new)),
+        (JsonKind::Merge, Some(Value::Object(mut old)), Value::Object(new)) => {
+            old.extend(new.clone());
+            Ok(Value::Object(old))
+        }
+        (JsonKind::Messages, Some(Value::Array(old)), new) => messages(old, new),
+        _ => wrong(),
+    }
+}
+
+fn add(old: &serde_json::Number, new: &serde_json::Number) -> Value {
+    match (old.as_i64(), new.as_i64()) {
+        (Some(old), Some(new)) => json!(old + new),
+        _ => json!(old.as_f64().unwrap_or_default() + new.as_f64().unwrap_or_default()),
+    }
+}
+
+/// A message as JSON: kept as it is, whatever fields it has.
+struct Raw(Map<String, Value>);
+
+impl Identified for Raw {
+    fn id(&self) -> Option<&str> {
+        self.0.get("id").and_then(Value::as_str)
+    }
+
+    fn set_id(&mut self, id: String) {
+        self.0.insert("id".to_owned(), id.into());
+    }
+
+    fn is_removal(&self) -> bool {
+        self.0.get("type").and_then(Value::as_str) == Some("remove")
+    }
+}
+
+fn messages(old: Vec<Value>, new: &Value) -> Result<Value> {
+    let new: Vec<&Value> = match new {
+        // A list of messages, or one message: as an object, a text, or a [role, text] pair.
+        Value::Array(items) if !matches!(items.as_slice(), [Value::String(_), Value::String(_)]) => {
+            items.iter().collect()
+        }
+        one => vec![one],
+    };
+    let mut joined = old.into_iter().map(raw).collect::<Result<Vec<_>>>()?;
+    join_messages(&mut joined, new.into_iter().cloned().map(raw).collect::<Result<_>>()?)?;
+    Ok(Value::Array(joined.into_iter().map(|Raw(fields)| Value::Object(fields)).collect()))
+}
+
+fn raw(value: Value) -> Result<Raw> {
+    let value = match value {
+        Value::Object(fields) if fields.contains_key("type") => return Ok(Raw(fields)),
+        other => other,
+    };
+    let unreadable = |error: serde_json::Error| Error::new(ErrorKind::InvalidInput, error.to_string());
+    let message: Message = serde_json::from_value(value).map_err(unreadable)?;
+    match serde_json::to_value(&message).map_err(unreadable)? {
+        Value::Object(fields) => Ok(Raw(fields)),
+        _ => Err(Error::new(ErrorKind::Internal, "a message is not an object")),
+    }
+}

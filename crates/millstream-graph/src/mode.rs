@@ -1,0 +1,162 @@
+//! Stream modes: what to watch of a graph.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use millstream_core::{Body, Channels, Chunk, Event, Events, Payload, Result, Scope, Task, TaskError};
+use serde_json::Value;
+
+use crate::state::State;
+
+/// What to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// The whole state, after the input and after each superstep that changed it.
+    Values,
+    /// What each node changed.
+    Updates,
+    /// Chunks of the messages that models say inside nodes.
+    Messages,
+    /// What nodes write with `cx.write`.
+    Custom,
+    /// Start and end of each task.
+    Tasks,
+}
+
+impl Mode {
+    pub(crate) fn channels(self) -> Channels {
+        match self {
+            Self::Values => Channels::VALUES,
+            Self::Updates => Channels::UPDATES,
+            Self::Messages => Channels::MESSAGES,
+            Self::Custom => Channels::CUSTOM,
+            Self::Tasks => Channels::TASKS,
+        }
+    }
+}
+
+/// Something that was watched, and where it happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Item<S: State> {
+    /// The graph has a new state.
+    Values {
+        /// The whole state.
+        state: Arc<S>,
+    },
+    /// A node has returned.
+    Updates {
+        /// The node.
+        node: Arc<str>,
+        /// What it changes; none if nothing.
+        updates: Vec<S::Update>,
+    },
+    /// A model inside a node goes on.
+    Message {
+        /// By how much.
+        chunk: Chunk,
+        /// Which model, inside which node.
+        scope: Arc<Scope>,
+    },
+    /// A node says something.
+    Custom {
+        /// What.
+        value: Value,
+        /// Which node.
+        scope: Arc<Scope>,
+    },
+    /// A task begins.
+    TaskStarted {
+        /// Which.
+        task: Arc<Task>,
+        /// The state that it is given.
+        input: Arc<S>,
+    },
+    /// A task is over.
+    TaskFinished {
+        /// Which.
+        task: Arc<Task>,
+        /// What it changes.
+        updates: Vec<S::Update>,
+        /// Why it failed.
+        error: Option<TaskError>,
+    },
+    /// Something of a graph inside this one, whose state is of another type.
+    Inside(Box<Event>),
+}
+
+/// What is watched of a run, in order. Drop it to stop the run.
+#[must_use = "a run does nothing until it is polled"]
+pub struct Items<S: State> {
+    events: Events,
+    modes: Vec<Mode>,
+    subgraphs: bool,
+    state: PhantomData<fn() -> S>,
+}
+
+impl<S: State> Items<S> {
+    pub(crate) fn new(events: Events, modes: Vec<Mode>, subgraphs: bool) -> Self {
+        Self { events, modes, subgraphs, state: PhantomData }
+    }
+
+    pub(crate) fn include_subgraphs(&mut self) {
+        self.subgraphs = true;
+    }
+
+    fn item(&self, event: Event) -> Option<Item<S>> {
+        let mode = match &event.body {
+            Body::Values { .. } => Mode::Values,
+            Body::Updates { .. } => Mode::Updates,
+            Body::Message { .. } => Mode::Messages,
+            Body::Custom { .. } => Mode::Custom,
+            Body::TaskStarted { .. } | Body::TaskFinished { .. } => Mode::Tasks,
+            _ => return None,
+        };
+        if !self.modes.contains(&mode) {
+            return None;
+        }
+        if !event.scope.namespace.is_empty() {
+            return self.subgraphs.then(|| Item::Inside(Box::new(event)));
+        }
+        let scope = event.scope;
+        Some(match event.body {
+            Body::Values { state } => Item::Values { state: own(&state)? },
+            Body::Updates { node, updates } => Item::Updates { node, updates: owned(&updates)? },
+            Body::Message { chunk } => Item::Message { chunk, scope },
+            Body::Custom { value } => Item::Custom { value, scope },
+            Body::TaskStarted { task, input } => Item::TaskStarted { task, input: own(&input)? },
+            Body::TaskFinished { task, result, error } => Item::TaskFinished { task, updates: owned(&result)?, error },
+            _ => return None,
+        })
+    }
+}
+
+/// In process a payload is the value itself.
+fn own<T: Clone + 'static>(payload: &Payload) -> Option<T> {
+    payload.downcast::<T>().cloned()
+}
+
+fn owned<T: Clone + 'static>(payloads: &[Payload]) -> Option<Vec<T>> {
+    payloads.iter().map(own).collect()
+}
+
+impl<S: State> Stream for Items<S> {
+    type Item = Result<Item<S>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let event = match std::task::ready!(Pin::new(&mut self.events).poll_next(task)) {
+                Some(Ok(event)) => event,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            };
+            if let Some(item) = self.item(event) {
+                return Poll::Ready(Some(Ok(item)));
+            }
+        }
+    }
+}
