@@ -1,0 +1,111 @@
+//! Runs all cases of a folder and says which are as recorded.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::compare::{Verdict, compare};
+use crate::run::{read_json, run_case};
+
+/// What came of each case, in the order of their names.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// The names and the verdicts.
+    pub cases: Vec<(String, Verdict)>,
+}
+
+/// The folder with the cases of this package.
+pub fn own_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The case files of a folder that has `cases/` and `expected/`, by name.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn case_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let cases = folder.join("cases");
+    let entries = std::fs::read_dir(&cases).map_err(|error| format!("{} cannot be read: {error}", cases.display()))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// Runs the cases of `folder` and compares each with what is recorded beside it.
+///
+/// # Errors
+/// If a file cannot be read.
+pub async fn check(folder: &Path) -> Result<Report, String> {
+    let mut report = Report::default();
+    for file in case_files(folder)? {
+        let case = read_json(&file)?;
+        let document = run_case(case.clone()).await;
+        report.cases.push(judge(folder, &file, &case, &document)?);
+    }
+    Ok(report)
+}
+
+/// Compares documents that a program printed earlier, one per line, with what is recorded in `folder`.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn check_output(folder: &Path, output: &str) -> Result<Report, String> {
+    let documents: Vec<Value> = output.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut report = Report::default();
+    for file in case_files(folder)? {
+        let case = read_json(&file)?;
+        if let Some(document) = documents.iter().rev().find(|document| document["name"] == case["name"]) {
+            report.cases.push(judge(folder, &file, &case, document)?);
+        }
+    }
+    Ok(report)
+}
+
+fn judge(folder: &Path, file: &Path, case: &Value, document: &Value) -> Result<(String, Verdict), String> {
+    let expected = read_json(&folder.join("expected").join(file.file_name().unwrap_or_default()))?;
+    let kind = case["kind"].as_str().unwrap_or_default();
+    let steps = case["steps"].as_array().map_or(0, Vec::len);
+    let name = case["name"].as_str().unwrap_or_default().to_owned();
+    Ok((name, compare(kind, steps, &expected, document)))
+}
+
+impl Report {
+    /// The names of the cases that pass.
+    pub fn passing(&self) -> impl Iterator<Item = &str> {
+        self.cases.iter().filter(|(_, verdict)| *verdict == Verdict::Pass).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a case is not as recorded.
+    pub fn has_failures(&self) -> bool {
+        self.cases.iter().any(|(_, verdict)| matches!(verdict, Verdict::Fail(_)))
+    }
+}
+
+/// A line per case, then the numbers.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut passed, mut skipped, mut failed) = (0, 0, 0);
+        for (name, verdict) in &self.cases {
+            match verdict {
+                Verdict::Pass => {
+                    passed += 1;
+                    writeln!(f, "pass  {name}")?;
+                }
+                Verdict::Skip(reason) => {
+                    skipped += 1;
+                    writeln!(f, "skip  {name}: {reason}")?;
+                }
+                Verdict::Fail(differences) => {
+                    failed += 1;
+                    writeln!(f, "FAIL  {name}")?;
+                    differences.iter().try_for_each(|difference| writeln!(f, "      {difference}"))?;
+                }
+            }
+        }
+        writeln!(f, "{passed} pass, {failed} fail, {skipped} skipped, of {} cases", self.cases.len())
+    }
+}

@@ -1,0 +1,216 @@
+//! The events of a run in the JSON of `astream_events` v2: a fold over [`Event`]s.
+
+use std::collections::HashMap;
+
+use millstream::{Body, Chunk, Event, Kind, Message, Metadata, Scope};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::case::Filter;
+use crate::message::{Pieces, add_up, message_json, whole_message};
+
+/// Turns events into their familiar JSON, one after the other.
+#[derive(Debug)]
+pub struct EventsView {
+    /// What the run was given: the first event that is told shows it.
+    input: Value,
+    filter: Filter,
+    first: Option<Uuid>,
+    runs: HashMap<Uuid, Execution>,
+}
+
+/// What is known of one execution.
+#[derive(Debug, Default)]
+struct Execution {
+    tags: Vec<String>,
+    metadata: Metadata,
+    input: Option<Value>,
+    /// The pieces of the message that it streams, and their sum.
+    pieces: Pieces,
+    sum: Option<Value>,
+    /// What its last step gave, which is what its next step takes.
+    last_output: Option<Value>,
+}
+
+impl EventsView {
+    /// The view of a run that was given `input`.
+    pub fn new(input: Value, filter: Filter) -> Self {
+        Self { input, filter, first: None, runs: HashMap::new() }
+    }
+
+    /// The event as JSON, unless it has no such form or is not wanted.
+    pub fn push(&mut self, event: &Event) -> Option<Value> {
+        self.enter(&event.scope);
+        let scope = &*event.scope;
+        let (name, data) = match &event.body {
+            Body::RunnableStarted { input } => self.started(scope, input.as_ref()),
+            Body::Message { chunk } => self.message(scope, chunk)?,
+            Body::RunnableChunk { chunk } => self.chunk(scope, chunk)?,
+            Body::RunnableFinished { output } => self.finished(scope, output),
+            _ => return None,
+        };
+        self.tell(scope, name, data)
+    }
+
+    /// Takes note of who speaks: tags and metadata of what is around it are its own too.
+    fn enter(&mut self, scope: &Scope) {
+        if self.runs.contains_key(&scope.run_id) {
+            return;
+        }
+        let mut execution = Execution::default();
+        if let Some(outer) = scope.parent_ids.last().and_then(|parent| self.runs.get(parent)) {
+            execution.tags.extend(outer.tags.iter().filter(|tag| !tag.starts_with("seq:step:")).cloned());
+            execution.metadata.clone_from(&outer.metadata);
+        }
+        for tag in &scope.tags {
+            if !execution.tags.contains(tag) {
+                execution.tags.push(tag.clone());
+            }
+        }
+        execution.metadata.extend(scope.metadata.clone());
+        self.runs.insert(scope.run_id, execution);
+    }
+
+    fn run(&mut self, scope: &Scope) -> &mut Execution {
+        self.runs.entry(scope.run_id).or_default()
+    }
+
+    fn started(&mut self, scope: &Scope, input: Option<&Value>) -> (&'static str, Value) {
+        let input = input.map(|input| match scope.kind {
+            Kind::ChatModel => json!({ "messages": [messages(input).unwrap_or_default()] }),
+            _ => shown(input),
+        });
+        self.run(scope).input.clone_from(&input);
+        ("start", input.map_or_else(|| json!({}), |input| json!({ "input": input })))
+    }
+
+    fn message(&mut self, scope: &Scope, chunk: &Chunk) -> Option<(&'static str, Value)> {
+        let run = self.run(scope);
+        let whole = whole_message(chunk).is_some();
+        let piece = run.pieces.json(chunk);
+        add_up(&mut run.sum, &piece);
+        (!whole).then(|| ("stream", json!({ "chunk": piece })))
+    }
+
+    fn chunk(&mut self, scope: &Scope, chunk: &Value) -> Option<(&'static str, Value)> {
+        // What a prompt gives is never in pieces.
+        if scope.kind == Kind::Prompt {
+            return None;
+        }
+        let run = self.run(scope);
+        let piece = match parts(chunk) {
+            Some(parts) => {
+                let piece = run.pieces.json(&parts);
+                add_up(&mut run.sum, &piece);
+                piece
+            }
+            None => shown(chunk),
+        };
+        Some(("stream", json!({ "chunk": piece })))
+    }
+
+    fn finished(&mut self, scope: &Scope, output: &Value) -> (&'static str, Value) {
+        let parent = scope.parent_ids.last().copied();
+        let before = parent.and_then(|parent| self.runs.get(&parent)?.last_output.clone());
+        let run = self.run(scope);
+        let whole = run.sum.take().or_else(|| run.last_output.take()).filter(|_| is_message(output));
+        let whole = whole.unwrap_or_else(|| match scope.kind {
+            Kind::Prompt => messages(output).map_or_else(|| output.clone(), |messages| json!({ "messages": messages })),
+            _ => shown(output),
+        });
+        let input = run.input.take().or(before);
+        if let Some(outer) = parent.and_then(|parent| self.runs.get_mut(&parent)) {
+            outer.last_output = Some(whole.clone());
+        }
+        let mut output = whole;
+        if let (Kind::ChatModel, Some(fields)) = (scope.kind, output.as_object_mut()) {
+            fields.remove("chunk_position");
+        }
+        let mut data = json!({ "output": output });
+        if let Some(input) = input.filter(|_| parent.is_some()) {
+            data["input"] = input;
+        }
+        ("end", data)
+    }
+
+    fn tell(&mut self, scope: &Scope, name: &str, mut data: Value) -> Option<Value> {
+        let execution = self.runs.get(&scope.run_id)?;
+        let kind = match scope.kind {
+            Kind::Prompt => "prompt",
+            Kind::ChatModel => "chat_model",
+            Kind::Parser => "parser",
+            _ => "chain",
+        };
+        if !wanted(&self.filter, &scope.name, kind, &execution.tags) {
+            return None;
+        }
+        if self.first.is_none() {
+            self.first = Some(scope.run_id);
+            data["input"] = self.input.clone();
+        } else if let (true, "end", Some(fields)) = (self.first == Some(scope.run_id), name, data.as_object_mut()) {
+            fields.remove("input");
+        }
+        Some(json!({
+            "event": format!("on_{kind}_{name}"),
+            "name": &*scope.name,
+            "run_id": scope.run_id,
+            "parent_ids": &*scope.parent_ids,
+            "tags": execution.tags,
+            "metadata": execution.metadata,
+            "data": data,
+        }))
+    }
+}
+
+/// Whether a filter lets an event through: any of the inclusions, and none of the exclusions.
+fn wanted(filter: &Filter, name: &str, kind: &str, tags: &[String]) -> bool {
+    let has =
+        |list: &Option<Vec<String>>, text: &str| list.as_ref().is_some_and(|list| list.iter().any(|item| item == text));
+    let open = [&filter.include_names, &filter.include_types, &filter.include_tags].iter().all(|list| list.is_none());
+    let included = open
+        || has(&filter.include_names, name)
+        || has(&filter.include_types, kind)
+        || tags.iter().any(|tag| has(&filter.include_tags, tag));
+    let excluded = has(&filter.exclude_names, name)
+        || has(&filter.exclude_types, kind)
+        || tags.iter().any(|tag| has(&filter.exclude_tags, tag));
+    included && !excluded
+}
+
+/// The parts of a piece of a message, if a value is that.
+fn parts(value: &Value) -> Option<Chunk> {
+    let items = value.as_array()?;
+    let are_parts = !items.is_empty() && items.iter().all(|item| item.get("part").is_some());
+    are_parts.then(|| serde_json::from_value(value.clone()).ok()).flatten()
+}
+
+fn is_message(value: &Value) -> bool {
+    value.get("type").is_some() && value.get("content").is_some()
+}
+
+/// Messages as outputs write them, if a value is a conversation.
+fn messages(value: &Value) -> Option<Vec<Value>> {
+    let items = value.as_array()?;
+    let read = |item: &Value| serde_json::from_value::<Message>(item.clone()).ok().filter(|_| is_message(item));
+    items.iter().map(|item| read(item).map(|message| message_json(&message))).collect()
+}
+
+/// A value as outputs write it.
+fn shown(value: &Value) -> Value {
+    match value {
+        Value::Array(items) if !items.is_empty() && items.iter().all(is_message) => {
+            messages(value).map_or_else(|| value.clone(), |messages| json!({ "messages": messages }))
+        }
+        value if is_message(value) => serde_json::from_value::<Message>(value.clone())
+            .map_or_else(|_| value.clone(), |message| message_json(&message)),
+        Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, field)| (name.clone(), kept(field))).collect::<Map<_, _>>())
+        }
+        other => other.clone(),
+    }
+}
+
+/// A value inside an object: a list of messages stays a list.
+fn kept(value: &Value) -> Value {
+    messages(value).filter(|list| !list.is_empty()).map_or_else(|| value.clone(), Value::Array)
+}
