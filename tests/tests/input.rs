@@ -233,6 +233,10 @@ async fn pages_of_other_sites_may_not_ask() {
     let asked = Request::ask("/chat/stream", "?");
     assert_eq!(asked.clone().header("origin", &own).send(server.address()).await.status(), 200);
     assert_eq!(upgrade().header("origin", &own).send(server.address()).await.status(), 101);
+    let config = Config { hosts: vec!["chat.example".to_owned()], ..config() };
+    let behind_a_proxy = serve_with(config, &stage);
+    let request = Request::get("/healthz").header("host", "chat.example").header("origin", "https://chat.example");
+    assert_eq!(request.send(behind_a_proxy.address()).await.status(), 200);
     let by_name = format!("localhost:{}", server.address().port());
     let named = asked.header("host", &by_name).header("origin", &format!("http://{by_name}"));
     assert_eq!(named.send(server.address()).await.status(), 200);

@@ -25,6 +25,9 @@ pub struct Config {
     pub heartbeat: Duration,
     /// For how long the head of a stream may wait for the answer's beginning, so that a provider that fails at once becomes an HTTP status.
     pub hold_head: Duration,
+    /// Names under which a server on a loopback address may be asked, besides localhost's: for a proxy in front that passes its own name on.
+    /// Any other name is a page that got its own name to point here (DNS rebinding).
+    pub hosts: Vec<String>,
     /// Origins of other sites whose pages may use this server; `*` is every site.
     pub cors_origins: Vec<String>,
     /// Bounds, so that no client can take everything.
@@ -75,6 +78,7 @@ impl Default for Config {
             heartbeat: Duration::from_secs(15),
             // R10 wants the head within 50 ms.
             hold_head: Duration::from_millis(40),
+            hosts: Vec::new(),
             cors_origins: Vec::new(),
             limits: Limits::default(),
         }

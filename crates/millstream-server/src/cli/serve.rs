@@ -26,6 +26,10 @@ pub(crate) struct ServeArguments {
     /// An origin of another site whose pages may use this server, or "*" for all. May be given several times.
     #[arg(long = "cors-origin", value_name = "ORIGIN", value_parser = origin)]
     cors_origins: Vec<String>,
+    /// A name under which the server may be asked, besides localhost: needed behind a proxy that passes its own name on. May be given several
+    /// times.
+    #[arg(long = "host", value_name = "NAME", value_parser = host)]
+    hosts: Vec<String>,
     /// How long a run goes on when nobody reads it any more: seconds, 0 to stop it at once, or "forever".
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = linger)]
     linger: Linger,
@@ -58,6 +62,15 @@ fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+fn host(text: &str) -> Result<String, String> {
+    let plain = !text.is_empty() && !text.contains(['/', ':', ' ', '@']);
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err("write a name without scheme and port, for example chat.example.com".to_owned())
+    }
+}
+
 fn seconds(text: &str) -> Result<Duration, String> {
     let value: f64 = text.parse().map_err(|_| "write a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(value) {
@@ -87,6 +100,7 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
         workers: arguments.workers,
         linger: arguments.linger.0,
         heartbeat: arguments.heartbeat,
+        hosts: arguments.hosts,
         cors_origins: arguments.cors_origins,
         ..Config::default()
     };

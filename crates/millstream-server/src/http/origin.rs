@@ -13,9 +13,13 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
     let host = host(&request);
     if app.config.listen.ip().is_loopback()
         && let Some(host) = &host
-        && !is_loopback(host)
+        && !is_loopback(name_of(host))
+        && !app.config.hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(name_of(host)))
     {
-        let message = format!("this server listens on the loopback address and answers to localhost, not to {host:?}");
+        let message = format!(
+            "this server listens on the loopback address and answers to localhost, not to {host:?}; behind a proxy, start it with --host {}",
+            name_of(host)
+        );
         return Problem::foreign_origin(message).into_response();
     }
     if let Some(origin) = origin(request.headers())
@@ -43,11 +47,15 @@ fn is_own(origin: &str, host: Option<&str>) -> bool {
     authority.is_some() && authority == host
 }
 
-fn is_loopback(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
+/// The host without its port, and an IPv6 address without its brackets.
+fn name_of(host: &str) -> &str {
+    match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.rsplit_once(':').map_or(host, |(name, _)| name),
-    };
+    }
+}
+
+fn is_loopback(name: &str) -> bool {
     let ip = name.parse::<std::net::IpAddr>();
     name.eq_ignore_ascii_case("localhost")
         || name.to_ascii_lowercase().ends_with(".localhost")
@@ -61,10 +69,10 @@ mod tests {
     #[test]
     fn loopback_names_are_known_with_and_without_a_port() {
         for host in ["localhost", "localhost:8000", "127.0.0.1:1", "127.1.2.3", "[::1]:8000", "app.localhost:80"] {
-            assert!(is_loopback(host), "{host}");
+            assert!(is_loopback(name_of(host)), "{host}");
         }
         for host in ["example.com", "localhost.example.com:80", "10.0.0.1", "[2001:db8::1]:80", ""] {
-            assert!(!is_loopback(host), "{host}");
+            assert!(!is_loopback(name_of(host)), "{host}");
         }
     }
 
