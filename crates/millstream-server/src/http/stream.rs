@@ -1,6 +1,8 @@
 //! A run as a response: Server-Sent Events from the run's log.
 
 use std::convert::Infallible;
+use std::pin::Pin;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -8,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream;
 use millstream_protocol::{Cursor, Position, sse};
+use tokio::time::{Instant, Sleep};
 use uuid::Uuid;
 
 use super::{Problem, query};
@@ -73,17 +76,19 @@ fn events(app: &App, attached: Attached, kind: ViewKind, position: Position, ope
 
 fn respond(app: &App, viewer: Viewer, opening: String) -> Response {
     let id = viewer.run().id;
-    let heartbeat = app.config.heartbeat;
-    let frames = stream::unfold((viewer, Some(opening)), move |(mut viewer, opening)| async move {
-        let bytes = match opening {
-            Some(opening) => Bytes::from(opening),
-            None => match viewer.bytes(heartbeat).await? {
-                silence if silence.is_empty() => Bytes::from_static(sse::KEEP_ALIVE.as_bytes()),
-                bytes => bytes,
-            },
-        };
-        Some((Ok::<_, Infallible>(bytes), (viewer, None)))
-    });
+    let heartbeat = Heartbeat::new(app.config.heartbeat);
+    let frames =
+        stream::unfold((viewer, heartbeat, Some(opening)), |(mut viewer, mut heartbeat, opening)| async move {
+            let bytes = match opening {
+                Some(opening) => Bytes::from(opening),
+                None => tokio::select! {
+                    bytes = viewer.bytes() => bytes?,
+                    () = heartbeat.silence() => Bytes::from_static(sse::KEEP_ALIVE.as_bytes()),
+                },
+            };
+            heartbeat.spoke();
+            Some((Ok::<_, Infallible>(bytes), (viewer, heartbeat, None)))
+        });
     let mut response = Body::from_stream(frames).into_response();
     response.headers_mut().extend(stream_headers());
     with_run_id(response, id)
@@ -96,6 +101,38 @@ fn stream_headers() -> [(HeaderName, HeaderValue); 3] {
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform")),
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ]
+}
+
+/// Notices silence. Its timer is set anew only when it rings, not for each token.
+struct Heartbeat {
+    interval: Duration,
+    last: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Heartbeat {
+    fn new(interval: Duration) -> Self {
+        Self { interval, last: Instant::now(), timer: Box::pin(tokio::time::sleep(interval)) }
+    }
+
+    /// Something was sent.
+    fn spoke(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Comes back when nothing was sent for the interval.
+    async fn silence(&mut self) {
+        loop {
+            self.timer.as_mut().await;
+            let now = Instant::now();
+            let due = self.last + self.interval;
+            if now >= due {
+                self.timer.as_mut().reset(now + self.interval);
+                return;
+            }
+            self.timer.as_mut().reset(due);
+        }
+    }
 }
 
 /// What `HEAD` gives: the head that a stream would have.

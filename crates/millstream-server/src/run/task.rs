@@ -44,11 +44,13 @@ impl ServerRun {
     /// Writes the run's events to its log until the run is over. With nobody there to read for `linger`, the run is stopped.
     pub(super) async fn drive(self: Arc<Self>, mut events: Events, linger: Option<Duration>, largest_log: usize) {
         let mut abandoned = pin!(abandoned(self.readers.subscribe(), linger));
+        let mut given_up = false;
         loop {
             let next = tokio::select! {
                 next = events.next() => next,
-                () = &mut abandoned, if !self.cancel.is_cancelled() => {
+                () = &mut abandoned, if !given_up => {
                     tracing::debug!(run = %self.id, "nobody reads the run any more; it is stopped");
+                    given_up = true;
                     self.cancel.cancel();
                     continue;
                 }

@@ -1,7 +1,5 @@
 //! A reader of a run's log: at its own pace, from where it wants, as one kind of frames.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use millstream_protocol::Position;
 use tokio::sync::watch;
@@ -35,9 +33,8 @@ impl Viewer {
         log.finished().is_some() && log.rendering(self.kind).read(log, self.offset).is_none()
     }
 
-    /// The next bytes, whole frames; after `silence` without any, nothing; at the end, `None`. May be dropped at any time.
-    pub(crate) async fn bytes(&mut self, silence: Duration) -> Option<Bytes> {
-        let mut patience = std::pin::pin!(tokio::time::sleep(silence));
+    /// The next bytes, whole frames; at the end, `None`. May be dropped at any time.
+    pub(crate) async fn bytes(&mut self) -> Option<Bytes> {
         loop {
             let run = self.attached.run();
             let ended = run.log.finished().is_some();
@@ -49,10 +46,8 @@ impl Viewer {
             if ended {
                 return None;
             }
-            tokio::select! {
-                _ = self.changes.changed() => {}
-                () = &mut patience => return Some(Bytes::new()),
-            }
+            // The sender lives in the run, which this reader holds.
+            let _ = self.changes.changed().await;
         }
     }
 
