@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use millstream::models::OpenAi;
-use millstream_server::{Config, Running};
+use millstream_server::{Config, Limits, Running};
 use millstream_testkit::provider::{Answer, MockProvider, Script};
 use millstream_tests::http::{Request, Response};
 use millstream_tests::socket::Socket;
@@ -358,6 +358,27 @@ async fn leaving_closes_the_connection_to_the_provider() {
             let late = exchange.progress().after_close;
             assert!(late <= 256 * 1024, "{moment}: {late} bytes were written after the end");
             assert_eq!(provider.requests(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_dropped_and_its_run_with_it() {
+    // More than the buffers of the connection hold, and then silence: only the client's own stall can end this run.
+    let mebibyte = "x".repeat(1 << 20);
+    for sse in [true, false] {
+        let says = std::iter::repeat_n(Step::Say(mebibyte.clone()), 24).chain([Step::Wait]);
+        let stage = Stage::does(says);
+        let limits = Limits { stalled: Duration::from_millis(100), ..Limits::default() };
+        let server = serve_with(Config { limits, ..at_once() }, &stage);
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        if sse {
+            stream.write_all(&Request::ask("/chat/stream", "?").bytes(server.address())).await.unwrap();
+            stage.left().await;
+        } else {
+            let mut socket = Socket::plain(server.address()).await;
+            socket.text("?").await;
+            stage.left().await;
         }
     }
 }

@@ -65,7 +65,7 @@ pub struct Limits {
     pub waiting: usize,
     /// How many bytes of conversation a socket remembers; the oldest turns are forgotten first.
     pub history: usize,
-    /// For how long a WebSocket client may take nothing before it is dropped.
+    /// For how long a client may take nothing of what is written to it, over SSE and WebSocket alike, before its connection is dropped.
     pub stalled: Duration,
 }
 

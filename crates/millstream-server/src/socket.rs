@@ -1,7 +1,5 @@
 //! `/ws/chat`: the simple protocol over WebSocket, plain or as `chat.v1.json`.
 
-use std::time::Duration;
-
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade};
@@ -10,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use millstream_protocol::simple::SUBPROTOCOL;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::app::App;
 use crate::config::Limits;
@@ -70,7 +68,7 @@ impl Peer {
         let (sink, incoming) = socket.split();
         let mut pings = interval_at(Instant::now() + limits.ping, limits.ping);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { incoming, outgoing: Outgoing { sink, stalled: limits.stalled }, pings, answered: true }
+        Self { incoming, outgoing: Outgoing(sink), pings, answered: true }
     }
 
     /// Makes sense of what came from the socket.
@@ -106,11 +104,8 @@ fn fault(error: axum::Error) -> Option<(u16, &'static str)> {
     }
 }
 
-/// The sending half. A client that takes nothing for too long is dropped.
-struct Outgoing {
-    sink: SplitSink<WebSocket, Frame>,
-    stalled: Duration,
-}
+/// The sending half.
+struct Outgoing(SplitSink<WebSocket, Frame>);
 
 impl Outgoing {
     async fn send(&mut self, frame: Frame) -> Result<(), Lost> {
@@ -120,11 +115,11 @@ impl Outgoing {
 
     /// Writes without flushing: frames that are ready together go out together.
     async fn feed(&mut self, frame: Frame) -> Result<(), Lost> {
-        timeout(self.stalled, self.sink.feed(frame)).await.map_err(|_| Lost)?.map_err(|_| Lost)
+        self.0.feed(frame).await.map_err(|_| Lost)
     }
 
     async fn flush(&mut self) -> Result<(), Lost> {
-        timeout(self.stalled, self.sink.flush()).await.map_err(|_| Lost)?.map_err(|_| Lost)
+        self.0.flush().await.map_err(|_| Lost)
     }
 
     async fn text(&mut self, text: &str) -> Result<(), Lost> {

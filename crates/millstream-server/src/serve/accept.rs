@@ -9,6 +9,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
@@ -62,7 +63,11 @@ async fn serve(socket: TcpStream, router: Router, limits: Limits, stop: Cancella
         // A peer that is gone without a word is found this way; over HTTP/1.1 the keep-alives of a stream find it.
         .keep_alive_interval(limits.ping)
         .keep_alive_timeout(limits.ping);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service));
+    // A client that takes nothing of what is written to it is gone, whatever it says.
+    let mut socket = TimeoutStream::new(socket);
+    socket.set_write_timeout(Some(limits.stalled));
+    let socket = TokioIo::new(Box::pin(socket));
+    let connection = builder.serve_connection_with_upgrades(socket, TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
