@@ -1,7 +1,7 @@
 //! The context of an execution: cancellation, identity, and the way out for events. It is passed, never ambient.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
 
 /// Who executes, whether to stop, and where events go.
 ///
-/// A `Cx` is handed to everything that runs. Cloning is two increments; clones may go to spawned tasks and blocking threads, and emit
+/// A `Cx` is handed to everything that runs. Cloning is three increments; clones may go to spawned tasks and blocking threads, and emit
 /// from there (R20). Emitting after the run has ended is an error, so that nothing is lost in silence.
 ///
 /// ```
@@ -33,6 +33,8 @@ use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
 pub struct Cx {
     run: Arc<RunContext>,
     scope: Arc<Scope>,
+    /// How many graphs have run in the task so far.
+    graphs: Arc<AtomicUsize>,
 }
 
 /// What all executions inside one run share.
@@ -95,43 +97,53 @@ impl Cx {
         let parent_ids = Arc::default();
         let scope =
             Scope { run_id, parent_ids, kind, name, tags, metadata, namespace: Vec::new(), node: None, task: None };
-        Self { run, scope: Arc::new(scope) }
+        Self { run, scope: Arc::new(scope), graphs: Arc::default() }
     }
 
-    /// The context of an execution inside this one. Its metadata is added to what it inherits.
+    /// The context of an execution inside this one. Its tags and metadata are added to what it inherits.
     #[must_use]
     pub fn child(&self, label: Label) -> Self {
         let outer = &self.scope;
         let mut metadata = outer.metadata.clone();
         metadata.extend(label.metadata);
+        let mut tags: Vec<String> = outer.tags.iter().filter(|tag| !is_place(tag)).cloned().collect();
+        for tag in label.tags {
+            if !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
         let parent_ids = outer.parent_ids.iter().copied().chain([outer.run_id]).collect();
         let scope = Scope {
             run_id: Uuid::new_v4(),
             parent_ids,
             kind: label.kind,
             name: label.name,
-            tags: label.tags,
+            tags,
             metadata,
             namespace: outer.namespace.clone(),
             node: outer.node.clone(),
             task: outer.task,
         };
-        Self { run: self.run.clone(), scope: Arc::new(scope) }
+        Self { run: self.run.clone(), scope: Arc::new(scope), graphs: self.graphs.clone() }
     }
 
     /// The context of a task of a graph, inside this one: a node's turn.
     #[must_use]
     pub fn task(&self, label: Label, task: Uuid) -> Self {
         let node = label.name.clone();
-        self.child(label).edit(|scope| (scope.node, scope.task) = (Some(node), Some(task)))
+        let child = self.child(label).edit(|scope| (scope.node, scope.task) = (Some(node), Some(task)));
+        Self { graphs: Arc::default(), ..child }
     }
 
-    /// The context of a graph that runs inside this one: inside a task its namespace is one segment deeper.
+    /// The context of a graph that runs inside this one: inside a task its namespace is one segment deeper, and one more with a number for
+    /// each graph but the first that the task runs.
     #[must_use]
     pub fn graph(&self, label: Label) -> Self {
         self.child(label).edit(|scope| {
             if let (Some(node), Some(task)) = (scope.node.take(), scope.task.take()) {
                 scope.namespace.push(format!("{node}:{task}"));
+                let before = self.graphs.fetch_add(1, Ordering::Relaxed);
+                scope.namespace.extend((before > 0).then(|| before.to_string()));
             }
         })
     }
@@ -182,6 +194,17 @@ impl Cx {
         }
     }
 
+    /// Says something under a name to whoever watches all runnables: LangChain's `dispatch_custom_event`.
+    ///
+    /// # Errors
+    /// As [`Cx::write`].
+    pub async fn dispatch(&self, name: impl Into<String>, data: impl Serialize) -> Result<()> {
+        if !self.wants(Channels::RUNNABLES) {
+            return self.check_open();
+        }
+        self.emit(Body::Dispatched { name: name.into(), data: json(data)? }).await
+    }
+
     /// [`Cx::write`] for a thread that may block. Must not be called in asynchronous code.
     ///
     /// # Errors
@@ -210,10 +233,7 @@ impl Cx {
         if !self.wants(Channels::CUSTOM) {
             return Ok(None);
         }
-        let value = serde_json::to_value(value).map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, format!("what was written cannot be JSON: {error}")).with_source(error)
-        })?;
-        Ok(Some(Body::Custom { value }))
+        Ok(Some(Body::Custom { value: json(value)? }))
     }
 
     fn event(&self, body: Body) -> Event {
@@ -223,6 +243,17 @@ impl Cx {
     fn check_open(&self) -> Result<()> {
         if self.run.ended.load(Ordering::Acquire) { Err(run_ended()) } else { Ok(()) }
     }
+}
+
+fn json(value: impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, format!("what was written cannot be JSON: {error}")).with_source(error)
+    })
+}
+
+/// Whether a tag says where in a sequence or a graph an execution is, which is not where what it runs is.
+fn is_place(tag: &str) -> bool {
+    tag.starts_with("seq:step:") || tag.starts_with("graph:step:")
 }
 
 fn run_ended() -> Error {

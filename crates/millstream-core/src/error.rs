@@ -31,6 +31,7 @@ pub struct Error(Arc<Repr>);
 struct Repr {
     kind: ErrorKind,
     message: String,
+    name: Option<Arc<str>>,
     retry_after: Option<Duration>,
     request_id: Option<String>,
     source: Option<Source>,
@@ -137,7 +138,8 @@ pub struct PublicError {
 impl Error {
     /// An error of `kind`; `message` says what was wrong, where, and what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Repr { kind, message: message.into(), retry_after: None, request_id: None, source: None }))
+        let message = message.into();
+        Self(Arc::new(Repr { kind, message, name: None, retry_after: None, request_id: None, source: None }))
     }
 
     /// User code failed with `source`.
@@ -149,6 +151,12 @@ impl Error {
     /// The run was stopped.
     pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "the run was stopped")
+    }
+
+    /// Adds the name that this mistake has in LangChain or in the caller's own code, for tools that tell errors by it.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<Arc<str>>) -> Self {
+        self.edit(|repr| repr.name = Some(name.into()))
     }
 
     /// Adds the cause.
@@ -178,6 +186,11 @@ impl Error {
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// The name that this mistake has in LangChain or in the caller's own code, if it was given one: finer than the kind.
+    pub fn name(&self) -> Option<&str> {
+        self.0.name.as_deref()
     }
 
     /// The stable code of the kind.

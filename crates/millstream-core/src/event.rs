@@ -7,6 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, PublicError};
+use crate::message::{Message, ToolCall};
 use crate::part::Chunk;
 use crate::payload::Payload;
 use crate::usage::Usage;
@@ -73,6 +74,8 @@ pub enum Kind {
     ChatModel,
     /// An output parser.
     Parser,
+    /// A tool.
+    Tool,
 }
 
 /// What happened. Serialised as `{"event": name, ...}`.
@@ -87,10 +90,22 @@ pub enum Body {
         /// By how much.
         chunk: Chunk,
     },
+    /// A graph's node has returned a message that was not in its input. Whoever shows messages shows it if no model has told it before.
+    MessageReturned {
+        /// The message.
+        message: Payload,
+    },
     /// User code says something, by [`Cx::write`](crate::Cx::write).
     Custom {
         /// What.
         value: Value,
+    },
+    /// User code says something under a name, by [`Cx::dispatch`](crate::Cx::dispatch).
+    Dispatched {
+        /// The name.
+        name: String,
+        /// What.
+        data: Value,
     },
     /// A graph has a new state: after its input, and after each superstep that changed it.
     Values {
@@ -120,6 +135,16 @@ pub enum Body {
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<TaskError>,
+    },
+    /// A tool begins.
+    ToolStarted {
+        /// What the model asked for.
+        call: ToolCall,
+    },
+    /// A tool is over.
+    ToolFinished {
+        /// What it says to the model.
+        result: Message,
     },
     /// A runnable begins.
     RunnableStarted {
@@ -166,13 +191,17 @@ impl Task {
 pub struct TaskError {
     /// The stable code of the error.
     pub code: String,
+    /// The name of the error, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// What went wrong.
     pub message: String,
 }
 
 impl From<&Error> for TaskError {
     fn from(error: &Error) -> Self {
-        Self { code: error.code().to_owned(), message: error.to_string() }
+        let name = error.name().map(str::to_owned);
+        Self { code: error.code().to_owned(), name, message: error.to_string() }
     }
 }
 
@@ -251,8 +280,10 @@ impl Channels {
     pub const UPDATES: Self = Self(16);
     /// Start and end of each task of a superstep.
     pub const TASKS: Self = Self(32);
+    /// Tools that run: what they were asked, what they say.
+    pub const TOOLS: Self = Self(64);
     /// Everything.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
 
     /// Whether all of `other` is in `self`.
     pub fn contains(self, other: Self) -> bool {

@@ -22,6 +22,7 @@ mod prompt;
 mod run;
 mod runnable;
 mod streamed;
+mod tool;
 mod usage;
 
 pub use chain::Chain;
@@ -41,4 +42,5 @@ pub use prompt::{Prompt, Vars};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::{Input, Runnable};
 pub use streamed::{Chunks, Fold, Streamed, TextFold, WholeFold};
+pub use tool::{Tool, Tools, tool};
 pub use usage::{Usage, UsageSource};

@@ -196,6 +196,11 @@ impl Message {
         Self { tool_call_id: Some(call_id.into()), ..Self::new(Role::Tool, text) }
     }
 
+    /// The failure of the call `call_id` of the tool `name`, as the model hears of it.
+    pub fn tool_failure(call_id: impl Into<String>, name: impl Into<String>, error: impl fmt::Display) -> Self {
+        Self { name: Some(name.into()), failed: true, ..Self::tool(call_id, format!("Error: {error}")) }
+    }
+
     /// Asks [`add_messages`] to remove the message `id`.
     pub fn remove(id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..Self::new(Role::Remove, "") }

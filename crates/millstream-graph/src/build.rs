@@ -20,6 +20,9 @@ pub const START: &str = "__start__";
 /// Where a graph ends: the target of its last edges.
 pub const END: &str = "__end__";
 
+/// What a node sees of the state.
+pub(crate) type View<S> = Arc<dyn Fn(&S) -> S + Send + Sync>;
+
 type Route<S> = Arc<dyn Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync>;
 
 /// A graph that is being built.
@@ -41,6 +44,7 @@ pub(crate) struct NodeSpec<S: State> {
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: Metadata,
+    pub(crate) sees: Option<View<S>>,
 }
 
 /// From one or several nodes, which are all waited for, to another.
@@ -52,6 +56,8 @@ pub(crate) struct Edge {
 
 /// A conditional edge.
 pub(crate) struct Branch<S: State> {
+    /// For events.
+    pub(crate) name: Arc<str>,
     pub(crate) from: Arc<str>,
     pub(crate) route: Route<S>,
     /// Where it may go, if that was said: for checks and drawings.
@@ -99,6 +105,7 @@ impl<S: State> StateGraph<S> {
             retry: None,
             timeout: None,
             metadata: Metadata::new(),
+            sees: None,
         };
         if self.nodes.insert(name.clone(), spec).is_some() {
             self.mistakes.push(format!("there are two nodes {name:?}"));
@@ -119,6 +126,12 @@ impl<S: State> StateGraph<S> {
     /// Fails the node `name`, which is there already, when it takes longer than `limit`, each attempt for itself.
     pub fn timeout(self, name: &str, limit: Duration) -> Self {
         self.edit(name, |node| node.timeout = Some(limit))
+    }
+
+    /// Shows the node `name`, which is there already, and the branches that leave it only what `view` makes of the state. What is sent to the
+    /// node it sees as it is.
+    pub fn sees(self, name: &str, view: impl Fn(&S) -> S + Send + Sync + 'static) -> Self {
+        self.edit(name, |node| node.sees = Some(Arc::new(view)))
     }
 
     /// Adds metadata to the events of the node `name`, which is there already.
@@ -163,6 +176,14 @@ impl<S: State> StateGraph<S> {
         self.add_branch(from, Arc::new(move |state| Ok(route(state).into_targets())), None)
     }
 
+    /// A branch that may fail.
+    pub fn try_branch<R>(self, from: &str, route: R) -> Self
+    where
+        R: Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync + 'static,
+    {
+        self.add_branch(from, Arc::new(route), None)
+    }
+
     /// A branch that may fail, and that says where it may go.
     pub fn branch_to<R>(self, from: &str, targets: &[&str], route: R) -> Self
     where
@@ -172,8 +193,17 @@ impl<S: State> StateGraph<S> {
         self.add_branch(from, Arc::new(route), Some(targets))
     }
 
+    /// Names the branch that was added last, for events; `route` unless named.
+    pub fn branch_name(mut self, name: impl Into<Arc<str>>) -> Self {
+        match self.branches.last_mut() {
+            Some(branch) => branch.name = name.into(),
+            None => self.mistakes.push("there is no branch to name; add it first".to_owned()),
+        }
+        self
+    }
+
     fn add_branch(mut self, from: &str, route: Route<S>, targets: Option<Vec<Arc<str>>>) -> Self {
-        self.branches.push(Branch { from: from.into(), route, targets });
+        self.branches.push(Branch { name: "route".into(), from: from.into(), route, targets });
         self
     }
 

@@ -26,6 +26,23 @@ impl<S: State> Copy for Written<'_, S> {}
 type Apply<S> = Arc<dyn Fn(&mut S, &[Written<'_, S>]) -> Result<()> + std::marker::Send + Sync>;
 type IsWritten<S> = Arc<dyn Fn(&<S as State>::Update) -> bool + std::marker::Send + Sync>;
 type Clear<S> = Arc<dyn Fn(&mut S) + std::marker::Send + Sync>;
+type Manage<S> = Arc<dyn Fn(&mut S, Progress) + std::marker::Send + Sync>;
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// The superstep, counted from 1.
+    pub(crate) step: u64,
+    /// The step that the run does not reach.
+    pub(crate) limit: u64,
+}
+
+impl Progress {
+    /// How many steps the run may still begin, this one included.
+    pub(crate) fn remaining(self) -> u64 {
+        self.limit.saturating_sub(self.step)
+    }
+}
 
 /// A channel: the name of a field, and functions that write and clear it.
 pub struct Channel<S: State> {
@@ -34,6 +51,8 @@ pub struct Channel<S: State> {
     is_written: IsWritten<S>,
     /// For a channel that keeps its value for one step only.
     clear: Option<Clear<S>>,
+    /// For a value that the engine sets, for the nodes of a step alone.
+    manage: Option<Manage<S>>,
 }
 
 impl<S: State> Clone for Channel<S> {
@@ -43,6 +62,7 @@ impl<S: State> Clone for Channel<S> {
             apply: self.apply.clone(),
             is_written: self.is_written.clone(),
             clear: self.clear.clone(),
+            manage: self.manage.clone(),
         }
     }
 }
@@ -55,7 +75,7 @@ impl<S: State> Channel<S> {
         is_written: impl Fn(&S::Update) -> bool + std::marker::Send + Sync + 'static,
     ) -> Self {
         let name = name.into();
-        Self { name, apply: Arc::new(apply), is_written: Arc::new(is_written), clear: None }
+        Self { name, apply: Arc::new(apply), is_written: Arc::new(is_written), clear: None, manage: None }
     }
 
     /// A channel that keeps the last value. Two nodes may not write it in one step: which of them was last would be chance.
@@ -99,6 +119,15 @@ impl<S: State> Channel<S> {
         self
     }
 
+    /// A value that no node writes: the engine sets it for the nodes of each step.
+    pub(crate) fn managed(
+        name: impl Into<Arc<str>>,
+        manage: impl Fn(&mut S, Progress) + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        let channel = Self::from_functions(name, |_, _| Ok(()), |_| false);
+        Self { manage: Some(Arc::new(manage)), ..channel }
+    }
+
     /// The name of the field.
     pub fn name(&self) -> &str {
         &self.name
@@ -110,6 +139,10 @@ impl<S: State> Channel<S> {
 
     pub(crate) fn apply(&self, state: &mut S, writes: &[Written<'_, S>]) -> Result<()> {
         (self.apply)(state, writes)
+    }
+
+    pub(crate) fn manage(&self) -> Option<&Manage<S>> {
+        self.manage.as_ref()
     }
 
     pub(crate) fn clear(&self) -> Option<&Clear<S>> {
@@ -124,5 +157,8 @@ pub(crate) fn concurrent<S: State>(name: &str, writes: &[Written<'_, S>]) -> Err
         "the nodes {} wrote {name:?} in the same step, and it keeps only the last value; give it a reducer, or let one of them write it",
         nodes.join(" and ")
     );
-    Error::new(ErrorKind::InvalidInput, message)
+    Error::new(ErrorKind::InvalidInput, message).with_name(INVALID_UPDATE)
 }
+
+/// LangGraph's name for an update that cannot be applied.
+pub(crate) const INVALID_UPDATE: &str = "InvalidUpdateError";

@@ -1,12 +1,15 @@
 //! What a node answers: changes of the state, and where to go.
 
+use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
+
+use millstream_core::{Error, ErrorKind, Result};
+use serde_json::{Value, json};
 
 use crate::state::{State, Update};
 
 /// A node's answer.
-///
 pub struct Command<S: State> {
     pub(crate) updates: Vec<S::Update>,
     pub(crate) goto: Vec<Target<S>>,
@@ -67,6 +70,46 @@ impl<S: State> Command<S> {
     }
 }
 
+/// The answer of a node to the graph around its own, on its way there: an error for everything in between, so that a graph that is run
+/// inside a node by a function passes it on with `?`.
+pub(crate) struct ForParent<S: State>(pub(crate) Command<S>);
+
+impl<S: State> ForParent<S> {
+    pub(crate) fn into_error(self, node: &str) -> Error {
+        let message =
+            format!("the node {node:?} speaks to the graph around its own, and there is none on the same state");
+        Error::new(ErrorKind::InvalidInput, message).with_name("ParentCommand").with_source(self)
+    }
+
+    /// The answer that `error` is, as one to this graph.
+    pub(crate) fn from_error(error: Error) -> Result<Command<S>> {
+        match error.source().and_then(|source| source.downcast_ref::<Self>()) {
+            Some(Self(command)) => Ok(Command { parent: false, ..command.clone() }),
+            None => Err(error),
+        }
+    }
+}
+
+impl<S: State> fmt::Debug for ForParent<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<S: State> fmt::Display for ForParent<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an answer to the graph around this one")
+    }
+}
+
+impl<S: State> std::error::Error for ForParent<S> {}
+
+impl<S: State> Clone for Command<S> {
+    fn clone(&self) -> Self {
+        Self { updates: self.updates.clone(), goto: self.goto.clone(), parent: self.parent }
+    }
+}
+
 /// Anything that a node may answer with.
 #[diagnostic::on_unimplemented(
     message = "a node cannot answer with `{Self}`",
@@ -111,6 +154,19 @@ impl<S: State, C: IntoCommand<S>> IntoCommand<S> for Vec<C> {
             all.parent |= command.parent;
         }
         all
+    }
+}
+
+impl<S: State> Target<S> {
+    /// A node's name, or a send as outputs of LangGraph are written.
+    pub(crate) fn json(&self) -> Result<Value> {
+        Ok(match self {
+            Self::Node(node) => json!(**node),
+            Self::Send(Send { node, state }) => {
+                let state = serde_json::to_value(state).map_err(Error::failed)?;
+                json!({ "$send": { "node": **node, "arg": state } })
+            }
+        })
     }
 }
 

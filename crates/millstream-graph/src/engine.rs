@@ -1,44 +1,31 @@
 //! The superstep loop: run everything that is ready, in parallel; then apply what was written, in an order that does not depend on time.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use millstream_core::{Body, Channels, Cx, Error, ErrorKind, Payload, Result, TaskError};
+use millstream_core::{Cx, Error, ErrorKind, Result};
 
-use crate::build::{END, START};
-use crate::channel::Written;
-use crate::command::{Command, Send, Target};
-use crate::plan::{Exits, Join, JoinIndex, NodeIndex, Plan};
+use crate::build::START;
+use crate::channel::{Progress, Written};
+use crate::command::{Command, ForParent};
+use crate::onward::{Onward, Ready, after_turn, apply, from_start};
+use crate::plan::Plan;
+use crate::returned::Returned;
 use crate::state::State;
 use crate::task::{self, Turn};
+use crate::tell::Tell;
 
 /// One execution of a graph.
 pub(crate) struct Engine<S: State> {
     plan: Arc<Plan<S>>,
-    cx: Cx,
+    tell: Tell,
     state: Arc<S>,
-    step: u64,
-    limit: u64,
+    progress: Progress,
+    /// How many turns may run at the same time.
+    at_once: usize,
     ready: Ready<S>,
-}
-
-/// What runs next, and what is being waited for.
-struct Ready<S: State> {
-    nodes: BTreeSet<NodeIndex>,
-    /// Nodes that run when nothing else is left.
-    deferred: BTreeSet<NodeIndex>,
-    sends: Vec<(NodeIndex, Arc<S>)>,
-    /// For each waiting edge, who has come.
-    joins: Vec<BTreeSet<NodeIndex>>,
-}
-
-/// Where a turn leads.
-struct Onward<S: State> {
-    next: Vec<NodeIndex>,
-    joins: Vec<JoinIndex>,
-    sends: Vec<(NodeIndex, Arc<S>)>,
+    returned: Returned,
 }
 
 /// A turn that is over.
@@ -50,85 +37,93 @@ struct Done<S: State> {
 
 impl<S: State> Engine<S> {
     pub(crate) fn new(plan: Arc<Plan<S>>, cx: Cx, state: Arc<S>, limit: u64) -> Self {
-        let joins = plan.joins.iter().map(|_| BTreeSet::new()).collect();
-        let ready = Ready { nodes: BTreeSet::new(), deferred: BTreeSet::new(), sends: Vec::new(), joins };
-        Self { plan, cx, state, step: 0, limit, ready }
+        let ready = Ready::nothing(&plan);
+        let progress = Progress { step: 0, limit };
+        let (tell, returned) = (Tell::new(cx), Returned::default());
+        Self { plan, tell, state, progress, at_once: usize::MAX, ready, returned }
+    }
+
+    /// Runs at most so many turns at the same time.
+    pub(crate) fn at_once(self, turns: usize) -> Self {
+        Self { at_once: turns.max(1), ..self }
     }
 
     /// Applies `input` to the state and runs the graph to its end.
     pub(crate) async fn run(mut self, input: Vec<S::Update>) -> Result<Arc<S>> {
         let plan = self.plan.clone();
+        self.tell.began(&input, &*self.state).await?;
         let input: Vec<_> = input.iter().map(|update| Written { node: START, update }).collect();
         self.apply(&input)?;
-        self.tell_values().await?;
-        let first = onward(&plan, &plan.start, &self.state, Vec::new())?;
+        // A run may be given a whole state instead of an input.
+        if input.is_empty() || input.iter().any(|write| plan.schema.says_something(write.update)) {
+            self.tell.values(&self.state).await?;
+        }
+        let first = from_start(&plan, &*self.state)?;
         self.ready.go(&plan, None, first);
         loop {
-            let turns = self.next_turns();
+            self.progress.step += 1;
+            // Before it is known whether anything is left to run, as in LangGraph: 4 steps need a limit of 5.
+            if self.progress.step > self.progress.limit {
+                return Err(too_long(self.progress.limit));
+            }
+            let given = plan.schema.given(&self.state, self.progress);
+            let turns = self.ready.turns(&plan, &given);
             if turns.is_empty() {
+                self.tell.ended(&*self.state).await?;
                 return Ok(self.state);
             }
-            self.step += 1;
-            if self.step > self.limit {
-                return Err(Error::new(
-                    ErrorKind::LimitExceeded,
-                    format!(
-                        "the graph has not come to its end in {} steps; raise the limit if it is meant to go on so long",
-                        self.limit
-                    ),
-                ));
-            }
-            self.superstep(turns).await?;
+            self.superstep(turns, given).await?;
         }
     }
 
-    /// Sends in their order, then nodes by name.
-    fn next_turns(&mut self) -> Vec<Turn<S>> {
-        let (plan, ready) = (&self.plan, &mut self.ready);
-        let sends = std::mem::take(&mut ready.sends);
-        let mut nodes = std::mem::take(&mut ready.nodes);
-        if sends.is_empty() && nodes.is_empty() {
-            nodes = std::mem::take(&mut ready.deferred);
-        }
-        let sends = sends.into_iter().enumerate().map(|(number, (node, state))| Turn::push(plan, node, number, state));
-        let nodes = nodes.into_iter().map(|node| Turn::pull(plan, node, self.state.clone()));
-        sends.chain(nodes).collect()
-    }
-
-    async fn superstep(&mut self, turns: Vec<Turn<S>>) -> Result<()> {
+    async fn superstep(&mut self, turns: Vec<Turn<S>>, given: Arc<S>) -> Result<()> {
         let plan = self.plan.clone();
         for turn in &turns {
-            self.tell_started(turn).await?;
+            self.tell.started(turn).await?;
         }
-        let mut running: FuturesUnordered<_> = turns
-            .into_iter()
-            .map(|mut turn| {
-                let cx = turn.context(&plan, &self.cx, self.step);
-                let plan = &plan;
-                // The turn gives its state away, so that a state that nobody holds any more is changed in place.
-                let state = std::mem::replace(&mut turn.state, self.state.clone());
-                async move {
-                    let answer = task::run(plan.node(turn.node), state, cx).await;
-                    (turn, answer)
-                }
-            })
-            .collect();
-        let mut done = Vec::with_capacity(running.len());
-        while let Some((turn, answer)) = running.next().await {
-            let settled = answer.and_then(|command| settle(&plan, &turn, command));
-            match settled {
-                Ok((updates, onward)) => {
-                    self.tell_finished(&turn, &updates).await?;
+        let mut waiting = turns.into_iter().map(|mut turn| {
+            let cx = turn.context(&plan, self.tell.cx(), self.progress.step);
+            let plan = &plan;
+            // The turn gives its state away, so that a state that nobody holds any more is changed in place.
+            let state = std::mem::replace(&mut turn.state, given.clone());
+            let input = self.tell.looks_for_messages().then(|| state.clone());
+            async move {
+                let answer = match Tell::node_began(&cx, &*state).await {
+                    Ok(()) => task::run(plan.node(turn.node), state, cx.clone()).await,
+                    Err(error) => Err(error),
+                };
+                (turn, cx, input, answer)
+            }
+        });
+        let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.at_once).collect();
+        let mut done = Vec::new();
+        while let Some((turn, cx, input, answer)) = running.next().await {
+            running.extend(waiting.next());
+            // When it fails, the others are dropped with `running`, and stop.
+            let command = match answer {
+                Ok(command) => command,
+                Err(error) => return self.tell.failed(&turn, &[], error).await,
+            };
+            if command.parent {
+                return Err(ForParent(command).into_error(&turn.task.name));
+            }
+            let output = self.tell.output(&command)?;
+            let Command { updates, goto, .. } = command;
+            if let Some(input) = input {
+                self.returned.tell(&cx, &input, &updates).await?;
+            }
+            let told = self.tell.updates(&plan.schema, &turn, &updates).await?;
+            match after_turn(&plan, &turn, &updates, goto, &cx).await {
+                Ok(onward) => {
+                    self.tell.node_ended(&cx, output, &updates).await?;
+                    self.tell.finished(&turn, &told).await?;
                     done.push(Done { turn, updates, onward });
                 }
-                Err(error) => {
-                    // The others are dropped with `running`, and stop.
-                    self.tell_failed(&turn, &error).await?;
-                    return Err(error);
-                }
+                Err(error) => return self.tell.failed(&turn, &told, error).await,
             }
         }
-        drop(running);
+        drop((running, waiting));
+        drop(given);
         self.finish_step(done).await
     }
 
@@ -136,153 +131,29 @@ impl<S: State> Engine<S> {
     async fn finish_step(&mut self, mut done: Vec<Done<S>>) -> Result<()> {
         let plan = self.plan.clone();
         done.sort_by_key(|done| (done.turn.send, done.turn.node));
-        let mut written = false;
-        let mut writes = Vec::new();
         let mut onwards = Vec::with_capacity(done.len());
         let mut updates = Vec::with_capacity(done.len());
         for Done { turn, updates: own, onward } in done {
             onwards.push((turn.node, onward));
             updates.push((turn.task.name.clone(), own));
         }
-        for (node, own) in &updates {
-            for update in own {
-                written |= plan.schema.writes(update).next().is_some();
-                writes.push(Written { node, update });
-            }
-        }
+        let writes: Vec<_> =
+            updates.iter().flat_map(|(node, own)| own.iter().map(move |update| Written { node, update })).collect();
         self.apply(&writes)?;
         for (node, onward) in onwards {
             self.ready.go(&plan, Some(node), onward);
         }
-        if written { self.tell_values().await } else { Ok(()) }
+        let changed = writes.iter().any(|write| plan.schema.says_something(write.update));
+        if changed { self.tell.values(&self.state).await } else { Ok(()) }
     }
 
-    /// Applies writes to the state, channel by channel.
     fn apply(&mut self, writes: &[Written<'_, S>]) -> Result<()> {
         apply(&self.plan, &mut self.state, writes)
     }
-
-    async fn tell_values(&self) -> Result<()> {
-        if !self.cx.wants(Channels::VALUES) {
-            return Ok(());
-        }
-        self.cx.emit(Body::Values { state: Payload::new(self.state.clone()) }).await
-    }
-
-    async fn tell_started(&self, turn: &Turn<S>) -> Result<()> {
-        if !self.cx.wants(Channels::TASKS) {
-            return Ok(());
-        }
-        let (task, input) = (turn.task.clone(), Payload::new(turn.state.clone()));
-        self.cx.emit(Body::TaskStarted { task, input }).await
-    }
-
-    async fn tell_finished(&self, turn: &Turn<S>, updates: &[S::Update]) -> Result<()> {
-        let (wants_updates, wants_tasks) = (self.cx.wants(Channels::UPDATES), self.cx.wants(Channels::TASKS));
-        if !wants_updates && !wants_tasks {
-            return Ok(());
-        }
-        let says_something = |update: &&S::Update| self.plan.schema.writes(update).next().is_some();
-        let updates: Vec<Payload> = updates.iter().filter(says_something).cloned().map(Payload::new).collect();
-        if wants_updates {
-            let (node, updates) = (turn.task.name.clone(), updates.clone());
-            self.cx.emit(Body::Updates { node, updates }).await?;
-        }
-        if wants_tasks {
-            self.cx.emit(Body::TaskFinished { task: turn.task.clone(), result: updates, error: None }).await?;
-        }
-        Ok(())
-    }
-
-    async fn tell_failed(&self, turn: &Turn<S>, error: &Error) -> Result<()> {
-        if !self.cx.wants(Channels::TASKS) {
-            return Ok(());
-        }
-        let error = Some(TaskError::from(error));
-        self.cx.emit(Body::TaskFinished { task: turn.task.clone(), result: Vec::new(), error }).await
-    }
 }
 
-/// What a node's answer changes, and where it leads.
-fn settle<S: State>(plan: &Plan<S>, turn: &Turn<S>, command: Command<S>) -> Result<(Vec<S::Update>, Onward<S>)> {
-    let exits = &plan.node(turn.node).exits;
-    let Command { updates, goto, parent } = command;
-    if parent {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("the node {:?} speaks to the graph around its own, and there is none", turn.task.name),
-        ));
-    }
-    if exits.branches.is_empty() {
-        let onward = onward(plan, exits, &turn.state, goto)?;
-        return Ok((updates, onward));
-    }
-    // A branch sees the state with what its own node wrote, not with what the others in the step do.
-    let mut own = turn.state.clone();
-    let writes: Vec<_> = updates.iter().map(|update| Written { node: &turn.task.name, update }).collect();
-    apply(plan, &mut own, &writes)?;
-    let onward = onward(plan, exits, &own, goto)?;
-    Ok((updates, onward))
-}
-
-fn onward<S: State>(plan: &Plan<S>, exits: &Exits<S>, state: &S, goto: Vec<Target<S>>) -> Result<Onward<S>> {
-    let mut onward = Onward { next: exits.next.clone(), joins: exits.joins.clone(), sends: Vec::new() };
-    let mut targets = goto;
-    for branch in &exits.branches {
-        targets.extend((branch.route)(state)?);
-    }
-    for target in targets {
-        match target {
-            Target::Node(name) if &*name == END => {}
-            Target::Node(name) => onward.next.push(find(plan, &name)?),
-            Target::Send(Send { node, state }) => onward.sends.push((find(plan, &node)?, state)),
-        }
-    }
-    Ok(onward)
-}
-
-fn find<S: State>(plan: &Plan<S>, name: &str) -> Result<NodeIndex> {
-    plan.by_name.get(name).copied().ok_or_else(|| {
-        let nodes: Vec<&str> = plan.nodes.iter().map(|node| &*node.name).collect();
-        let message =
-            format!("the graph was told to go to {name:?}, which is not one of its nodes ({})", nodes.join(", "));
-        Error::new(ErrorKind::InvalidInput, message)
-    })
-}
-
-fn apply<S: State>(plan: &Plan<S>, state: &mut Arc<S>, writes: &[Written<'_, S>]) -> Result<()> {
-    for channel in plan.schema.channels() {
-        let own: Vec<Written<'_, S>> =
-            writes.iter().filter(|write| channel.is_written(write.update)).copied().collect();
-        if !own.is_empty() {
-            channel.apply(Arc::make_mut(state), &own)?;
-        } else if let Some(clear) = channel.clear() {
-            clear(Arc::make_mut(state));
-        }
-    }
-    Ok(())
-}
-
-impl<S: State> Ready<S> {
-    /// Takes note of where a turn leads.
-    fn go(&mut self, plan: &Plan<S>, from: Option<NodeIndex>, onward: Onward<S>) {
-        let Onward { next, joins, sends } = onward;
-        self.sends.extend(sends);
-        for node in next {
-            self.wake(plan, node);
-        }
-        for JoinIndex(join) in joins {
-            let Join { from: awaited, to } = &plan.joins[join];
-            self.joins[join].extend(from);
-            if awaited.iter().all(|from| self.joins[join].contains(from)) {
-                self.joins[join].clear();
-                self.wake(plan, *to);
-            }
-        }
-    }
-
-    fn wake(&mut self, plan: &Plan<S>, node: NodeIndex) {
-        let set = if plan.node(node).deferred { &mut self.deferred } else { &mut self.nodes };
-        set.insert(node);
-    }
+fn too_long(limit: u64) -> Error {
+    let message =
+        format!("the graph has not come to its end in {limit} steps; raise the limit if it is meant to go on so long");
+    Error::new(ErrorKind::LimitExceeded, message).with_name("GraphRecursionError")
 }

@@ -37,17 +37,26 @@ impl<S: State> Graph<S> {
     /// Describes a run that begins with `state`, to which `input` is applied as if a node had written it.
     pub fn run_with(&self, state: S, input: Vec<S::Update>) -> GraphRun<S> {
         let limit = STEPS;
-        GraphRun { plan: self.plan.clone(), state: Arc::new(state), input, limit, id: Uuid::new_v4(), cancel: None }
+        let (plan, state, label) = (self.plan.clone(), Arc::new(state), self.label());
+        GraphRun { plan, state, input, label, limit, at_once: usize::MAX, id: Uuid::new_v4(), cancel: None }
     }
 
     /// Runs the graph inside a node of another: its events have a namespace one segment deeper.
     ///
     /// # Errors
-    /// What the graph fails with.
+    /// What the graph fails with. A [`Command`](crate::Command) that one of its nodes has for the parent is an error too, for the node around
+    /// it to pass on with `?`: it becomes that node's answer.
     pub async fn invoke(&self, state: S, cx: &Cx) -> Result<S> {
-        let cx = cx.graph(self.label());
-        let engine = Engine::new(self.plan.clone(), cx, Arc::new(state), STEPS);
-        engine.run(Vec::new()).await.map(Arc::unwrap_or_clone)
+        self.invoke_with(state, Vec::new(), cx).await
+    }
+
+    /// [`invoke`](Self::invoke), with `input` applied to `state` as if a node had written it.
+    ///
+    /// # Errors
+    /// As [`invoke`](Self::invoke).
+    pub async fn invoke_with(&self, state: S, input: Vec<S::Update>, cx: &Cx) -> Result<S> {
+        let engine = Engine::new(self.plan.clone(), cx.graph(self.label()), Arc::new(state), STEPS);
+        engine.run(input).await.map(Arc::unwrap_or_clone)
     }
 
     fn label(&self) -> Label {
@@ -88,15 +97,41 @@ pub struct GraphRun<S: State> {
     plan: Arc<Plan<S>>,
     state: Arc<S>,
     input: Vec<S::Update>,
+    label: Label,
     limit: u64,
+    at_once: usize,
     id: Uuid,
     cancel: Option<CancellationToken>,
 }
 
 impl<S: State> GraphRun<S> {
-    /// How many supersteps the run may have.
+    /// Another name than the graph's, for this run.
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.label.name = name.into();
+        self
+    }
+
+    /// A tag more, for this run and what runs inside.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.label.tags.push(tag.into());
+        self
+    }
+
+    /// A metadata value more, for this run and what runs inside.
+    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.label.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Before how many supersteps the run has to end, as LangGraph's `recursion_limit`: when so many have run it fails, even if nothing is left.
     pub fn limit(mut self, steps: u64) -> Self {
         self.limit = steps;
+        self
+    }
+
+    /// How many nodes of this graph may run at the same time; all that are ready unless set.
+    pub fn max_concurrency(mut self, nodes: usize) -> Self {
+        self.at_once = nodes;
         self
     }
 
@@ -179,10 +214,9 @@ impl<S: State> GraphRun<S> {
     }
 
     fn into_run(self) -> Run<Ended<S>> {
-        let Self { plan, state, input, limit, id, cancel } = self;
-        let label = Label::new(Kind::Chain, plan.name.clone());
+        let Self { plan, state, input, label, limit, at_once, id, cancel } = self;
         let start = move |cx: Cx| {
-            let engine = Engine::new(plan, cx, state, limit);
+            let engine = Engine::new(plan, cx, state, limit).at_once(at_once);
             stream::once(async move { engine.run(input).await.map(Ended) }).boxed()
         };
         let run = Run::of(label, start).id(id);

@@ -7,7 +7,7 @@ use millstream_core::{Error, ErrorKind, Identified, Message, Result, join_messag
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::channel::{Channel, Written, concurrent};
+use crate::channel::{Channel, INVALID_UPDATE, Written, concurrent};
 use crate::state::{Schema, State, Update};
 
 /// A state of named JSON values. A key may have no value yet. Values are shared, so that cloning a state copies none.
@@ -48,6 +48,12 @@ pub enum JsonKind {
     Ephemeral,
     /// Keeps any of several equal writes; has a value for one step only.
     Any,
+    /// Keeps the last value; one write a step; not saved.
+    Untracked,
+    /// How many steps the run may still begin: set by the engine, for nodes alone.
+    RemainingSteps,
+    /// Whether the run may begin no step after this one: set by the engine, for nodes alone.
+    IsLastStep,
 }
 
 impl State for Json {
@@ -67,6 +73,13 @@ impl Json {
     /// A state with exactly these values, whatever the schema: what a send carries.
     pub fn from_object(values: Map<String, Value>) -> Self {
         Self(values.into_iter().map(|(key, value)| (key.into(), Arc::new(value))).collect())
+    }
+
+    /// The state with these keys alone: what a node with an input schema of its own sees.
+    #[must_use]
+    pub fn only(&self, keys: &[String]) -> Self {
+        let kept = self.0.iter().filter(|(key, _)| keys.iter().any(|kept| **kept == ***key));
+        Self(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     /// The state as a JSON object.
@@ -134,7 +147,7 @@ impl JsonKind {
             Self::Sum | Self::Max => Some(json!(0)),
             Self::Concat => Some(json!("")),
             Self::Merge => Some(json!({})),
-            Self::Last | Self::Ephemeral | Self::Any => None,
+            _ => None,
         }
     }
 
@@ -146,6 +159,19 @@ impl JsonKind {
 }
 
 fn channel(key: Arc<str>, kind: JsonKind) -> Channel<Json> {
+    match kind {
+        JsonKind::RemainingSteps => {
+            return Channel::managed(key.clone(), move |state: &mut Json, progress| {
+                state.put(&key, progress.remaining().into());
+            });
+        }
+        JsonKind::IsLastStep => {
+            return Channel::managed(key.clone(), move |state: &mut Json, progress| {
+                state.put(&key, (progress.remaining() <= 1).into());
+            });
+        }
+        _ => {}
+    }
     let (written, cleared, named) = (key.clone(), key.clone(), key.clone());
     let channel = Channel::from_functions(
         named,
@@ -161,7 +187,7 @@ fn channel(key: Arc<str>, kind: JsonKind) -> Channel<Json> {
 }
 
 fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_, Json>]) -> Result<()> {
-    let one_only = matches!(kind, JsonKind::Last | JsonKind::Ephemeral);
+    let one_only = matches!(kind, JsonKind::Last | JsonKind::Ephemeral | JsonKind::Untracked);
     if one_only && writes.len() > 1 {
         return Err(concurrent(key, writes));
     }
@@ -188,10 +214,10 @@ fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_,
 fn reduce(key: &str, kind: JsonKind, old: Option<Value>, new: &Value) -> Result<Value> {
     let wrong = || {
         let message = format!("{key:?} is a {kind:?} value and cannot take {new}");
-        Err(Error::new(ErrorKind::InvalidInput, message))
+        Err(Error::new(ErrorKind::InvalidInput, message).with_name(INVALID_UPDATE))
     };
     match (kind, old, new) {
-        (JsonKind::Last | JsonKind::Ephemeral | JsonKind::Any, _, new) => Ok(new.clone()),
+        (JsonKind::Last | JsonKind::Ephemeral | JsonKind::Any | JsonKind::Untracked, _, new) => Ok(new.clone()),
         (JsonKind::Append, Some(Value::Array(mut old)), Value::Array(new)) => {
             old.extend(new.iter().cloned());
             Ok(Value::Array(old))
@@ -250,7 +276,7 @@ fn messages(old: Vec<Value>, new: &Value) -> Result<Value> {
 
 fn raw(value: Value) -> Result<Raw> {
     let value = match value {
-        Value::Object(fields) if fields.contains_key("type") => return Ok(Raw(fields)),
+        Value::Object(fields) if fields.contains_key("type") => return Ok(Raw(finished(fields))),
         other => other,
     };
     let unreadable = |error: serde_json::Error| Error::new(ErrorKind::InvalidInput, error.to_string());
@@ -259,4 +285,14 @@ fn raw(value: Value) -> Result<Raw> {
         Value::Object(fields) => Ok(Raw(fields)),
         _ => Err(Error::new(ErrorKind::Internal, "a message is not an object")),
     }
+}
+
+/// The sum of a message's pieces as the message: what only says how it came is not part of it.
+fn finished(mut message: Map<String, Value>) -> Map<String, Value> {
+    if message.get("type").and_then(Value::as_str) == Some("AIMessageChunk") {
+        message.insert("type".to_owned(), "ai".into());
+        message.remove("tool_call_chunks");
+        message.remove("chunk_position");
+    }
+    message
 }

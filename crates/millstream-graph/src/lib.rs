@@ -31,6 +31,7 @@
 //! step; then what was written is applied, channel by channel, in the order of the nodes' names. What the state is after a step
 //! never depends on which node was faster.
 
+mod agent;
 mod build;
 mod channel;
 mod check;
@@ -41,11 +42,15 @@ mod json;
 mod mermaid;
 mod mode;
 mod node;
+mod onward;
 mod plan;
 mod reduce;
+mod returned;
 mod state;
 mod task;
+mod tell;
 
+pub use agent::{Chat, ChatUpdate, react};
 pub use build::{END, IntoTargets, START, StateGraph};
 pub use channel::{Channel, Written};
 pub use command::{Command, IntoCommand, Send, Target};
@@ -55,6 +60,7 @@ pub use millstream_macros::State;
 pub use mode::{Item, Items, Mode};
 pub use node::{Node, Retry};
 pub use reduce::{append, max, merge, sum};
+pub use returned::ShownMessages;
 #[doc(hidden)]
 pub use serde;
 pub use state::{Schema, State, Typed, Update};

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use millstream_core::{Body, Channels, Chunk, Event, Events, Payload, Result, Scope, Task, TaskError};
+use millstream_core::{
+    Body, Channels, Chunk, Event, Events, Message, Payload, Result, Scope, Streamed, Task, TaskError,
+};
 use serde_json::Value;
 
+use crate::returned::ShownMessages;
 use crate::state::State;
 
 /// What to watch.
@@ -19,7 +22,7 @@ pub enum Mode {
     Values,
     /// What each node changed.
     Updates,
-    /// Chunks of the messages that models say inside nodes.
+    /// Chunks of the messages that models say inside nodes, and whole messages that nodes return and no model said.
     Messages,
     /// What nodes write with `cx.write`.
     Custom,
@@ -55,7 +58,7 @@ pub enum Item<S: State> {
         /// What it changes; none if nothing.
         updates: Vec<S::Update>,
     },
-    /// A model inside a node goes on.
+    /// A model inside a node goes on, or a node returns a message: that is one chunk.
     Message {
         /// By how much.
         chunk: Chunk,
@@ -95,23 +98,24 @@ pub struct Items<S: State> {
     events: Events,
     modes: Vec<Mode>,
     subgraphs: bool,
+    shown: ShownMessages,
     state: PhantomData<fn() -> S>,
 }
 
 impl<S: State> Items<S> {
     pub(crate) fn new(events: Events, modes: Vec<Mode>, subgraphs: bool) -> Self {
-        Self { events, modes, subgraphs, state: PhantomData }
+        Self { events, modes, subgraphs, shown: ShownMessages::default(), state: PhantomData }
     }
 
     pub(crate) fn include_subgraphs(&mut self) {
         self.subgraphs = true;
     }
 
-    fn item(&self, event: Event) -> Option<Item<S>> {
+    fn item(&mut self, event: Event) -> Option<Item<S>> {
         let mode = match &event.body {
             Body::Values { .. } => Mode::Values,
             Body::Updates { .. } => Mode::Updates,
-            Body::Message { .. } => Mode::Messages,
+            Body::Message { .. } | Body::MessageReturned { .. } => Mode::Messages,
             Body::Custom { .. } => Mode::Custom,
             Body::TaskStarted { .. } | Body::TaskFinished { .. } => Mode::Tasks,
             _ => return None,
@@ -119,20 +123,30 @@ impl<S: State> Items<S> {
         if !self.modes.contains(&mode) {
             return None;
         }
-        if !event.scope.namespace.is_empty() {
-            return self.subgraphs.then(|| Item::Inside(Box::new(event)));
+        let inside = !event.scope.namespace.is_empty();
+        if (inside && !self.subgraphs) || (mode == Mode::Messages && !self.shown.shows(&event)) {
+            return None;
+        }
+        if inside {
+            return Some(Item::Inside(Box::new(event)));
         }
         let scope = event.scope;
         Some(match event.body {
             Body::Values { state } => Item::Values { state: own(&state)? },
             Body::Updates { node, updates } => Item::Updates { node, updates: owned(&updates)? },
             Body::Message { chunk } => Item::Message { chunk, scope },
+            Body::MessageReturned { message } => Item::Message { chunk: whole(&message)?, scope },
             Body::Custom { value } => Item::Custom { value, scope },
             Body::TaskStarted { task, input } => Item::TaskStarted { task, input: own(&input)? },
             Body::TaskFinished { task, result, error } => Item::TaskFinished { task, updates: owned(&result)?, error },
             _ => return None,
         })
     }
+}
+
+/// A message that was not streamed, as one chunk.
+fn whole(message: &Payload) -> Option<Chunk> {
+    serde_json::from_value::<Message>(message.json()).ok()?.into_chunks().pop()
 }
 
 /// In process a payload is the value itself.

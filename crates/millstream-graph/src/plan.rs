@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millstream_core::Metadata;
 
-use crate::build::{Branch, END, NodeSpec, START, StateGraph};
+use crate::build::{Branch, END, NodeSpec, START, StateGraph, View};
 use crate::node::{AnyNode, Retry};
 use crate::state::{Schema, State};
 
@@ -31,6 +31,7 @@ pub(crate) struct PlannedNode<S: State> {
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: Metadata,
+    pub(crate) sees: Option<View<S>>,
     /// The channels that can start the node, by the names that the reference gives them.
     pub(crate) triggers: Arc<[String]>,
     pub(crate) exits: Exits<S>,
@@ -93,15 +94,26 @@ impl<S: State> Plan<S> {
                 from => exits[by_name[from].0].branches.push(branch),
             }
         }
+        triggers.iter_mut().for_each(|triggers| triggers.sort());
         let nodes = nodes.into_iter().zip(exits).zip(triggers).map(|(((name, spec), exits), triggers)| {
-            let NodeSpec { node, deferred, retry, timeout, metadata } = spec;
-            PlannedNode { name, node, deferred, retry, timeout, metadata, triggers: triggers.into(), exits }
+            let NodeSpec { node, deferred, retry, timeout, metadata, sees } = spec;
+            PlannedNode { name, node, deferred, retry, timeout, metadata, sees, triggers: triggers.into(), exits }
         });
         Self { name, schema, nodes: nodes.collect(), by_name, start, joins }
     }
 
     pub(crate) fn node(&self, index: NodeIndex) -> &PlannedNode<S> {
         &self.nodes[index.0]
+    }
+}
+
+impl<S: State> PlannedNode<S> {
+    /// What the node sees of a state.
+    pub(crate) fn seen(&self, state: Arc<S>) -> Arc<S> {
+        match &self.sees {
+            Some(view) => Arc::new(view(&state)),
+            None => state,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Progress};
 
 /// The state of a graph: a plain struct. Nodes read it as `Arc<S>` and answer with an update in which every field is optional.
 pub trait State: Clone + Serialize + std::marker::Send + Sync + 'static {
@@ -48,9 +48,18 @@ impl<S: State> Schema<S> {
         &self.channels
     }
 
-    /// The keys that `update` writes.
-    pub(crate) fn writes<'a>(&'a self, update: &'a S::Update) -> impl Iterator<Item = &'a Channel<S>> {
-        self.channels.iter().filter(|channel| channel.is_written(update))
+    /// Whether `update` writes anything.
+    pub(crate) fn says_something(&self, update: &S::Update) -> bool {
+        self.channels.iter().any(|channel| channel.is_written(update))
+    }
+
+    /// The state as the nodes of a step get it: with the values that the engine sets.
+    pub(crate) fn given(&self, state: &Arc<S>, progress: Progress) -> Arc<S> {
+        let mut given = state.clone();
+        for manage in self.channels.iter().filter_map(Channel::manage) {
+            manage(Arc::make_mut(&mut given), progress);
+        }
+        given
     }
 }
 

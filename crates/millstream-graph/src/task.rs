@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use millstream_core::{Channels, Cx, Error, ErrorKind, Kind, Label, Result, Task};
 use serde_json::json;
 
-use crate::command::Command;
+use crate::command::{Command, ForParent};
 use crate::plan::{NodeIndex, Plan, PlannedNode};
 use crate::state::State;
 
@@ -23,7 +24,7 @@ impl<S: State> Turn<S> {
     pub(crate) fn pull(plan: &Plan<S>, node: NodeIndex, state: Arc<S>) -> Self {
         let planned = plan.node(node);
         let task = Task::new(planned.name.clone(), planned.triggers.clone());
-        Self { node, send: None, state, task: Arc::new(task) }
+        Self { node, send: None, state: planned.seen(state), task: Arc::new(task) }
     }
 
     /// The turn of a node that something is sent to.
@@ -38,6 +39,7 @@ impl<S: State> Turn<S> {
         let mut label = Label::new(Kind::Chain, planned.name.clone());
         if cx.wants(Channels::MESSAGES) || cx.wants(Channels::RUNNABLES) {
             label.metadata.clone_from(&planned.metadata);
+            label.tags.push(format!("graph:step:{step}"));
             let path = match self.send {
                 None => json!(["__pregel_pull", planned.name]),
                 Some(number) => json!(["__pregel_push", number, false]),
@@ -72,7 +74,8 @@ pub(crate) async fn run<S: State>(planned: &PlannedNode<S>, state: Arc<S>, cx: C
 }
 
 async fn limited<S: State>(planned: &PlannedNode<S>, state: Arc<S>, cx: Cx) -> Result<Command<S>> {
-    let running = planned.node.run(state, cx);
+    // What a graph inside this node says to the graph around it is this node's answer.
+    let running = planned.node.run(state, cx).map(|answer| answer.or_else(ForParent::from_error));
     let Some(limit) = planned.timeout else { return running.await };
     let late =
         |_| Error::new(ErrorKind::TotalTimeout, format!("the node {:?} took longer than {limit:?}", planned.name));

@@ -114,7 +114,8 @@ async fn a_graph_inside_a_node_is_one_segment_deeper_and_only_there_when_asked_f
     let outer = StateGraph::new().node("child", child).edge(START, "child").compile().unwrap();
     let modes = [Mode::Updates, Mode::Messages];
     let own: Vec<_> = outer.run(hello()).watch(modes).try_collect().await.unwrap();
-    assert_eq!(own.iter().map(word).collect::<Vec<_>>(), ["updates child 1"]);
+    // The inner model is not heard here, so what it said is told when the node returns it.
+    assert_eq!(own.iter().map(word).collect::<Vec<_>>(), ["child:Hello there", "updates child 1"]);
     let mut inside = Vec::new();
     let mut items = outer.run(hello()).watch_all(modes);
     while let Some(item) = items.try_next().await.unwrap() {

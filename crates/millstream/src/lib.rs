@@ -40,7 +40,7 @@ pub mod prelude {
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
         Body, Chain, Chunk, Cx, Demo, Error, Event, Message, Messages, Model, Prompt, Result, Runnable, Text, Vars,
-        add_messages, vars,
+        add_messages, tool, vars,
     };
     pub use millstream_graph::{Command, END, Item, Mode, START, State, StateGraph, append};
 }

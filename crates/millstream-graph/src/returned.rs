@@ -1,0 +1,93 @@
+//! Messages that nodes return: those that no model told are told whole (R18).
+
+use std::collections::HashSet;
+
+use millstream_core::{Body, Channels, Cx, Event, Part, Payload, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The tag of models that nobody wants to hear; LangGraph's `nostream`.
+const UNHEARD: &str = "nostream";
+
+/// The messages that a graph's nodes were given or have returned.
+#[derive(Debug, Default)]
+pub(crate) struct Returned(HashSet<String>);
+
+impl Returned {
+    /// Tells the messages in `updates` that are new; nothing in `input` is.
+    pub(crate) async fn tell(&mut self, cx: &Cx, input: &impl Serialize, updates: &[impl Serialize]) -> Result<()> {
+        if !cx.wants(Channels::MESSAGES) {
+            return Ok(());
+        }
+        let found: Vec<Value> = updates.iter().flat_map(messages_in).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let (named, nameless): (Vec<_>, Vec<_>) =
+            messages_in(input).into_iter().partition(|message| id_of(message).is_some());
+        self.0.extend(named.iter().filter_map(id_of));
+        for message in found {
+            // A message that had no id may have been given one since.
+            let was_there = nameless.contains(&without_id(&message));
+            if id_of(&message).is_none_or(|id| self.0.insert(id)) && !was_there {
+                cx.emit(Body::MessageReturned { message: Payload::new(message) }).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn id_of(message: &Value) -> Option<String> {
+    message.get("id")?.as_str().map(str::to_owned)
+}
+
+fn without_id(message: &Value) -> Value {
+    let mut message = message.clone();
+    if let Some(fields) = message.as_object_mut() {
+        fields.remove("id");
+    }
+    message
+}
+
+/// The messages that are fields of an object, or in lists that are.
+fn messages_in(value: &impl Serialize) -> Vec<Value> {
+    let Ok(Value::Object(fields)) = serde_json::to_value(value) else { return Vec::new() };
+    let items = fields.into_iter().flat_map(|(_, field)| match field {
+        Value::Array(items) => items,
+        one => vec![one],
+    });
+    items.filter(is_message).collect()
+}
+
+fn is_message(value: &Value) -> bool {
+    let known = ["human", "ai", "system", "tool", "function", "chat", "remove", "AIMessageChunk"];
+    value.get("content").is_some()
+        && value.get("type").and_then(Value::as_str).is_some_and(|kind| known.contains(&kind))
+}
+
+/// Which messages were shown, so that each is shown once: as its model tells it, or whole when a node returns it and its model was not
+/// heard.
+///
+/// For readers of a graph's [`Event`]s; [`GraphRun::messages`](crate::GraphRun::messages) does it by itself.
+#[derive(Debug, Default)]
+pub struct ShownMessages(HashSet<String>);
+
+impl ShownMessages {
+    /// Whether `event` tells something of a message that is to be shown. To be asked once for each event that may be shown at all.
+    pub fn shows(&mut self, event: &Event) -> bool {
+        match &event.body {
+            Body::Message { .. } if event.scope.tags.iter().any(|tag| tag == UNHEARD) => false,
+            Body::Message { chunk } => {
+                if let Some(Part::Start { id, .. }) = chunk.first() {
+                    self.0.insert(id.to_string());
+                }
+                true
+            }
+            Body::MessageReturned { message } => {
+                let id = message.downcast::<Value>().map_or_else(|| id_of(&message.json()), id_of);
+                id.is_none_or(|id| self.0.insert(id))
+            }
+            _ => false,
+        }
+    }
+}
