@@ -9,7 +9,7 @@ use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 mod build;
 mod value;
 
-use build::{Builder, Runs};
+pub(crate) use build::{Builder, Built, Runs};
 
 /// Runs a chain case.
 ///

@@ -1,8 +1,9 @@
 //! The events of a run in the JSON of `astream_events` v2: a fold over [`Event`]s.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use millstream::{Body, Chunk, Event, Kind, Message, Metadata, Scope};
+use millstream::{Body, Chunk, Event, Kind, Message, Scope};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -17,13 +18,17 @@ pub struct EventsView {
     filter: Filter,
     first: Option<Uuid>,
     runs: HashMap<Uuid, Execution>,
+    /// Steps of invoked sequences that have begun before the step before them has ended, by the sequence.
+    held: HashMap<Uuid, Vec<Arc<Scope>>>,
 }
 
 /// What is known of one execution.
 #[derive(Debug, Default)]
 struct Execution {
-    tags: Vec<String>,
-    metadata: Metadata,
+    /// Whether it is a node of a graph, or inside one.
+    in_node: bool,
+    /// Whether it is inside a node: there everything is invoked, so that nothing but models gives pieces.
+    invoked: bool,
     input: Option<Value>,
     /// The pieces of the message that it streams, and their sum.
     pieces: Pieces,
@@ -35,14 +40,37 @@ struct Execution {
 impl EventsView {
     /// The view of a run that was given `input`.
     pub fn new(input: Value, filter: Filter) -> Self {
-        Self { input, filter, first: None, runs: HashMap::new() }
+        Self { input, filter, first: None, runs: HashMap::new(), held: HashMap::new() }
     }
 
     /// The event as JSON, unless it has no such form or is not wanted.
-    pub fn push(&mut self, event: &Event) -> Option<Value> {
+    pub fn push(&mut self, event: &Event) -> Vec<Value> {
         self.enter(&event.scope);
         let scope = &*event.scope;
-        let (name, data) = match &event.body {
+        let parent = scope.parent_ids.last().copied();
+        match (&event.body, parent) {
+            // Of what is invoked a step begins when the one before has ended.
+            (Body::RunnableStarted { input: None }, Some(parent)) if self.run(scope).invoked => {
+                self.held.entry(parent).or_default().push(event.scope.clone());
+                Vec::new()
+            }
+            (Body::RunnableFinished { .. }, Some(parent)) => {
+                let mut told: Vec<Value> = self.one(scope, &event.body).into_iter().collect();
+                let given = self.runs.get(&parent).and_then(|outer| outer.last_output.clone());
+                for held in self.held.remove(&parent).into_iter().flatten() {
+                    told.extend(self.one(&held, &Body::RunnableStarted { input: given.clone() }));
+                }
+                told
+            }
+            (body, _) => self.one(scope, body).into_iter().collect(),
+        }
+    }
+
+    fn one(&mut self, scope: &Scope, body: &Body) -> Option<Value> {
+        if let Body::Dispatched { name, data } = body {
+            return self.dispatched(scope, name, data);
+        }
+        let (name, data) = match body {
             Body::RunnableStarted { input } => self.started(scope, input.as_ref()),
             Body::Message { chunk } => self.message(scope, chunk)?,
             Body::RunnableChunk { chunk } => self.chunk(scope, chunk)?,
@@ -52,22 +80,17 @@ impl EventsView {
         self.tell(scope, name, data)
     }
 
-    /// Takes note of who speaks: tags and metadata of what is around it are its own too.
+    /// Takes note of who speaks.
     fn enter(&mut self, scope: &Scope) {
         if self.runs.contains_key(&scope.run_id) {
             return;
         }
-        let mut execution = Execution::default();
-        if let Some(outer) = scope.parent_ids.last().and_then(|parent| self.runs.get(parent)) {
-            execution.tags.extend(outer.tags.iter().filter(|tag| !tag.starts_with("seq:step:")).cloned());
-            execution.metadata.clone_from(&outer.metadata);
-        }
-        for tag in &scope.tags {
-            if !execution.tags.contains(tag) {
-                execution.tags.push(tag.clone());
-            }
-        }
-        execution.metadata.extend(scope.metadata.clone());
+        let outer = scope.parent_ids.last().and_then(|parent| self.runs.get(parent));
+        let execution = Execution {
+            in_node: scope.node.is_some(),
+            invoked: outer.is_some_and(|outer| outer.in_node),
+            ..Execution::default()
+        };
         self.runs.insert(scope.run_id, execution);
     }
 
@@ -98,6 +121,9 @@ impl EventsView {
             return None;
         }
         let run = self.run(scope);
+        if run.invoked {
+            return None;
+        }
         let piece = match parts(chunk) {
             Some(parts) => {
                 let piece = run.pieces.json(&parts);
@@ -113,7 +139,7 @@ impl EventsView {
         let parent = scope.parent_ids.last().copied();
         let before = parent.and_then(|parent| self.runs.get(&parent)?.last_output.clone());
         let run = self.run(scope);
-        let whole = run.sum.take().or_else(|| run.last_output.take()).filter(|_| is_message(output));
+        let whole = run.sum.take().or_else(|| run.last_output.take()).filter(|_| is_message(output) && !run.invoked);
         let whole = whole.unwrap_or_else(|| match scope.kind {
             Kind::Prompt => messages(output).map_or_else(|| output.clone(), |messages| json!({ "messages": messages })),
             _ => shown(output),
@@ -133,15 +159,31 @@ impl EventsView {
         ("end", data)
     }
 
+    /// A custom event is the word of whatever dispatched it, under a name of its own.
+    fn dispatched(&self, scope: &Scope, name: &str, data: &Value) -> Option<Value> {
+        let tags: Vec<String> = scope.tags.iter().filter(|tag| !tag.starts_with("graph:step:")).cloned().collect();
+        wanted(&self.filter, name, "on_custom_event", &tags).then(|| {
+            json!({
+                "event": "on_custom_event",
+                "name": name,
+                "run_id": scope.run_id,
+                "parent_ids": &*scope.parent_ids,
+                "tags": tags,
+                "metadata": scope.metadata,
+                "data": data,
+            })
+        })
+    }
+
     fn tell(&mut self, scope: &Scope, name: &str, mut data: Value) -> Option<Value> {
-        let execution = self.runs.get(&scope.run_id)?;
         let kind = match scope.kind {
             Kind::Prompt => "prompt",
             Kind::ChatModel => "chat_model",
             Kind::Parser => "parser",
+            Kind::Tool => "tool",
             _ => "chain",
         };
-        if !wanted(&self.filter, &scope.name, kind, &execution.tags) {
+        if !wanted(&self.filter, &scope.name, kind, &scope.tags) {
             return None;
         }
         if self.first.is_none() {
@@ -155,8 +197,8 @@ impl EventsView {
             "name": &*scope.name,
             "run_id": scope.run_id,
             "parent_ids": &*scope.parent_ids,
-            "tags": execution.tags,
-            "metadata": execution.metadata,
+            "tags": scope.tags,
+            "metadata": scope.metadata,
             "data": data,
         }))
     }

@@ -6,6 +6,7 @@ pub mod check;
 pub mod compare;
 pub mod events;
 pub mod expression;
+pub mod graph;
 pub mod message;
 pub mod messages;
 pub mod model;

@@ -55,6 +55,11 @@ impl ScriptedModel {
         })
     }
 
+    /// Whether the model ever says anything piece by piece.
+    pub fn streams(&self) -> bool {
+        self.script.streaming != Some(false)
+    }
+
     /// The same model, whose answers end before any of these texts.
     #[must_use]
     pub fn with_stop(mut self, stop: Vec<String>) -> Self {
@@ -87,13 +92,8 @@ impl ChatModel for ScriptedModel {
     fn open<'a>(&'a self, request: Request, cx: &'a Cx) -> BoxFuture<'a, Result<Parts>> {
         let heard = request.messages.last().map(|message| message.text()).unwrap_or_default();
         let items = stopped(self.response(&heard), &[self.stop.clone(), request.options.stop].concat());
-        let speech = Speech {
-            items: items.into(),
-            at_once: self.script.streaming == Some(false),
-            sleep: None,
-            calls: Vec::new(),
-            begun: false,
-        };
+        let speech =
+            Speech { items: items.into(), at_once: !self.streams(), sleep: None, calls: Vec::new(), begun: false };
         Box::pin(async move { Ok(Parts::new(cx, speech)) })
     }
 

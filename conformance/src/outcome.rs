@@ -1,12 +1,8 @@
 //! What a case produced, as the document that is printed.
 
-use std::error::Error as _;
-
-use millstream::{Error, ErrorKind};
+use millstream::{Error, TaskError};
 use serde::Serialize;
 use serde_json::{Value, json};
-
-use crate::expression::Raised;
 
 /// Why a case is not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,16 +51,22 @@ impl StepOutcome {
 
 /// An error as outputs write it: by the name of the Python class for the same mistake.
 pub fn failure_of(error: &Error) -> Value {
-    if let Some(raised) = error.source().and_then(|source| source.downcast_ref::<Raised>()) {
-        return json!({"type": raised.kind.to_string(), "message": raised.message});
-    }
-    let name = match error.kind() {
-        ErrorKind::MissingVariable => "KeyError",
-        ErrorKind::InvalidInput | ErrorKind::BadTemplate => "ValueError",
-        ErrorKind::ProviderUnreachable => "ConnectionError",
+    failure(error.name(), error.code(), &error.to_string())
+}
+
+/// Why a task failed, as outputs write it.
+pub fn task_failure(error: &TaskError) -> Value {
+    failure(error.name.as_deref(), &error.code, &error.message)
+}
+
+fn failure(name: Option<&str>, code: &str, message: &str) -> Value {
+    let name = name.unwrap_or(match code {
+        "missing_variable" => "KeyError",
+        "invalid_input" | "bad_template" => "ValueError",
+        "provider_unreachable" => "ConnectionError",
         _ => "RuntimeError",
-    };
-    json!({"type": name, "message": error.to_string()})
+    });
+    json!({"type": name, "message": message})
 }
 
 /// The document of a case.

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use serde_json::{Value, json};
 
 use crate::case::Case;
-use crate::outcome::{Skip, StepOutcome, document, unsupported};
+use crate::outcome::{Skip, StepOutcome, document};
 
 /// Reads a case file and gives the document that the case produces; a case that is not understood is skipped with the reason.
 ///
@@ -42,7 +42,7 @@ pub async fn run_case(case: Value) -> Value {
 
 async fn run(case: Case) -> Result<Vec<StepOutcome>, Skip> {
     match case {
-        Case::Graph(_) => Err(unsupported("graphs")),
+        Case::Graph(case) => crate::graph::run(case).await,
         Case::Chain(case) => crate::chain::run(case).await,
         Case::Messages(case) => crate::messages::run(case),
     }

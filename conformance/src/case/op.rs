@@ -24,6 +24,11 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// What fails at first and may succeed when it is tried again.
+    fn connection() -> Self {
+        Self::ConnectionError
+    }
+
     /// The type by its name.
     pub fn parse(name: &str) -> Option<Self> {
         serde_json::from_value(Value::from(name)).ok()
@@ -123,8 +128,8 @@ pub enum Op {
         count: u32,
         /// With this text, and the number of the time.
         message: String,
-        /// As this type.
-        #[serde(default, rename = "type")]
+        /// As this type, a failed connection if none is named.
+        #[serde(default = "FailureKind::connection", rename = "type")]
         kind: FailureKind,
     },
     /// Asks a person.

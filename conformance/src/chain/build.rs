@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use millstream::{Chain, Message, Messages, Model, Prompt, Run, Runnable, Streamed, Text, Vars};
+use millstream::{Chain, Cx, Message, Messages, Model, Prompt, Run, Runnable, Streamed, Text, Vars};
 use serde_json::{Map, Value};
 
 use super::value::{Given, Shown};
@@ -15,12 +15,12 @@ use crate::model::ScriptedModel;
 use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 
 /// Builds chains from the models of a case.
-pub(super) struct Builder {
+pub(crate) struct Builder {
     models: BTreeMap<String, Result<ScriptedModel, String>>,
 }
 
 /// A chain by what it takes and gives.
-pub(super) enum Built {
+pub(crate) enum Built {
     Prompt(Chain<Vars, Messages>),
     Model(Chain<Messages, Message>),
     Parser(Chain<Message, String>),
@@ -30,12 +30,17 @@ pub(super) enum Built {
 }
 
 impl Builder {
-    pub(super) fn new(parts: &Parts) -> Result<Self, Skip> {
+    pub(crate) fn new(parts: &Parts) -> Result<Self, Skip> {
         let models = parts.models.iter().map(|(name, script)| (name.clone(), ScriptedModel::new(script.clone())));
         Ok(Self { models: models.collect() })
     }
 
-    pub(super) fn build(&self, spec: &Spec) -> Result<Built, Skip> {
+    /// A builder whose chains go on with models that others speak to as well.
+    pub(crate) fn with_models(models: BTreeMap<String, Result<ScriptedModel, String>>) -> Self {
+        Self { models }
+    }
+
+    pub(crate) fn build(&self, spec: &Spec) -> Result<Built, Skip> {
         match spec {
             Spec::Seq { name, .. } => self.sequence(spec, name.as_deref()),
             Spec::Prompt { messages, partial, format } => {
@@ -155,7 +160,7 @@ impl Built {
         }
     }
 
-    pub(super) fn runs(self) -> Box<dyn Runs> {
+    pub(crate) fn runs(self) -> Box<dyn Runs> {
         match self {
             Self::Prompt(chain) => Box::new(chain),
             Self::Model(chain) => Box::new(chain),
@@ -174,12 +179,19 @@ fn configured<I: Streamed, O: Streamed>(chain: Chain<I, O>, config: &Config) -> 
 }
 
 /// What can be done with a chain, whatever it takes and gives.
-pub(super) trait Runs: Send + Sync {
+pub(crate) trait Runs: Send + Sync {
     /// The whole output.
     fn invoke<'a>(
         &'a self,
         input: &'a Value,
         config: &'a Config,
+    ) -> BoxFuture<'a, Result<millstream::Result<Value>, Skip>>;
+
+    /// The whole output, as a part of what is executed as `cx`.
+    fn invoke_inside<'a>(
+        &'a self,
+        input: &'a Value,
+        cx: &'a Cx,
     ) -> BoxFuture<'a, Result<millstream::Result<Value>, Skip>>;
 
     /// The output, piece by piece.
@@ -201,6 +213,14 @@ impl<I: Given, O: Shown> Runs for Chain<I, O> {
         config: &'a Config,
     ) -> BoxFuture<'a, Result<millstream::Result<Value>, Skip>> {
         Box::pin(async move { Ok(run(self, input, config)?.await.map(O::whole)) })
+    }
+
+    fn invoke_inside<'a>(
+        &'a self,
+        input: &'a Value,
+        cx: &'a Cx,
+    ) -> BoxFuture<'a, Result<millstream::Result<Value>, Skip>> {
+        Box::pin(async move { Ok(Runnable::invoke(self, I::read(input)?, cx).await.map(O::whole)) })
     }
 
     fn stream<'a>(&'a self, input: &'a Value, config: &'a Config) -> BoxFuture<'a, Result<StepOutcome, Skip>> {

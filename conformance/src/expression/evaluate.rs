@@ -70,7 +70,8 @@ impl std::error::Error for Raised {}
 
 impl From<Raised> for millstream::Error {
     fn from(raised: Raised) -> Self {
-        Self::failed(raised)
+        let name = raised.kind.to_string();
+        Self::failed(raised).with_name(name)
     }
 }
 

@@ -1,0 +1,235 @@
+//! From the shape of a graph to the graph.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream::graph::{Command, Graph, Json, JsonKind, JsonUpdate, Node, Retry, Schema, StateGraph, Target};
+use millstream::{Cx, Error, ErrorKind, Result};
+use serde_json::Value;
+
+use super::answer::{invalid_update, target, update};
+use super::script::{StateOnly, answer};
+use super::view::Keys;
+use super::world::World;
+use crate::case::{Branch, ChannelKind, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
+use crate::expression::Expression;
+use crate::outcome::{Skip, unsupported};
+
+/// How deep graphs are inside each other at most; a graph that is its own node has no bottom.
+const DEPTH: usize = 16;
+
+/// A graph of the case.
+#[derive(Clone)]
+pub(super) struct Built {
+    pub(super) graph: Graph<Json>,
+    channels: Arc<BTreeMap<String, JsonKind>>,
+    inputs: Option<Vec<String>>,
+    outputs: Option<Vec<String>>,
+}
+
+impl Built {
+    /// The graph `name` of the case.
+    pub(super) fn new(world: &Arc<World>, name: &str) -> Result<Self, Skip> {
+        Self::inside(world, name, DEPTH)
+    }
+
+    fn inside(world: &Arc<World>, name: &str, depth: usize) -> Result<Self, Skip> {
+        let depth = depth.checked_sub(1).ok_or_else(|| unsupported("graphs that are inside themselves"))?;
+        let shape = world.shape(name)?;
+        if shape.checkpointer == Checkpointer::Own {
+            return Err(unsupported("checkpoints"));
+        }
+        if shape.interrupt_before != NodeNames::default() || shape.interrupt_after != NodeNames::default() {
+            return Err(unsupported("breakpoints"));
+        }
+        let channels: Arc<BTreeMap<String, JsonKind>> =
+            Arc::new(shape.channels.iter().map(|(key, kind)| (key.clone(), json_kind(*kind))).collect());
+        let schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
+        let mut graph = StateGraph::with_schema(schema);
+        if let Some(name) = &shape.name {
+            graph = graph.named(name.as_str());
+        }
+        for (number, node) in shape.nodes.iter().enumerate() {
+            graph = match &node.body {
+                NodeBody::Function(_) => {
+                    let function = Function {
+                        world: world.clone(),
+                        graph: name.to_owned(),
+                        node: number,
+                        channels: channels.clone(),
+                    };
+                    graph.node(node.name.as_str(), function)
+                }
+                NodeBody::Graph(inner) => graph.node(node.name.as_str(), Inner(Self::inside(world, inner, depth)?)),
+                NodeBody::Tools { .. } => return Err(unsupported("nodes that run tools")),
+            };
+            for (key, value) in &node.metadata {
+                graph = graph.metadata(&node.name, key.as_str(), value.clone());
+            }
+            if node.defer {
+                graph = graph.deferred(&node.name);
+            }
+            if let Some(keys) = node.reads.clone() {
+                graph = graph.sees(&node.name, move |state| state.only(&keys));
+            }
+            if let Some(spec) = &node.retry {
+                graph = graph.retry(&node.name, retry(spec));
+            }
+        }
+        let graph = branches(edges(graph, shape), shape, world);
+        let graph = graph.compile().map_err(|error| unsupported(error.to_string()))?;
+        Ok(Self { graph, channels, inputs: shape.input_keys.clone(), outputs: shape.output_keys.clone() })
+    }
+
+    /// The state before anything was written.
+    pub(super) fn state(&self) -> Json {
+        JsonKind::initial_state(self.channels.iter().map(|(key, kind)| (key.as_str(), *kind)))
+    }
+
+    /// An input as what it writes.
+    pub(super) fn input(&self, input: &Value) -> Result<JsonUpdate> {
+        let Value::Object(fields) = input else { return Err(invalid_update(input)) };
+        let known = |key: &&String| match &self.inputs {
+            Some(keys) => keys.contains(key),
+            None => self.channels.contains_key(*key),
+        };
+        Ok(fields
+            .iter()
+            .filter(|(key, _)| known(key))
+            .fold(JsonUpdate::new(), |all, (key, value)| all.with(key.as_str(), value.clone())))
+    }
+
+    /// What the graph gives in the end.
+    pub(super) fn output(&self, state: &Json) -> Value {
+        match &self.outputs {
+            Some(keys) => state.only(keys).to_value(),
+            None => state.to_value(),
+        }
+    }
+
+    /// The keys that a stream tells.
+    pub(super) fn keys(&self, wanted: Option<&OneOrMany<String>>) -> Keys {
+        match wanted {
+            Some(OneOrMany::One(key)) => Keys::One(key.clone()),
+            Some(OneOrMany::Many(keys)) => Keys::Some(keys.clone()),
+            None => Keys::All(self.channels.keys().cloned().collect()),
+        }
+    }
+
+    /// Runs the graph inside a node.
+    pub(super) async fn invoke(&self, input: &Value, cx: &Cx) -> Result<Value> {
+        let input = self.input(input)?;
+        let state = self.graph.invoke_with(self.state(), vec![input], cx).await?;
+        Ok(self.output(&state))
+    }
+}
+
+fn json_kind(kind: ChannelKind) -> JsonKind {
+    match kind {
+        ChannelKind::Last => JsonKind::Last,
+        ChannelKind::Append => JsonKind::Append,
+        ChannelKind::Sum => JsonKind::Sum,
+        ChannelKind::Concat => JsonKind::Concat,
+        ChannelKind::Max => JsonKind::Max,
+        ChannelKind::Merge => JsonKind::Merge,
+        ChannelKind::Messages => JsonKind::Messages,
+        ChannelKind::Ephemeral => JsonKind::Ephemeral,
+        ChannelKind::Any => JsonKind::Any,
+        ChannelKind::Untracked => JsonKind::Untracked,
+        ChannelKind::RemainingSteps => JsonKind::RemainingSteps,
+        ChannelKind::IsLastStep => JsonKind::IsLastStep,
+    }
+}
+
+fn edges(graph: StateGraph<Json>, shape: &Shape) -> StateGraph<Json> {
+    shape.edges.iter().fold(graph, |graph, (from, to)| match from {
+        OneOrMany::One(from) => graph.edge(from, to),
+        OneOrMany::Many(many) => graph.join_all(&many.iter().map(String::as_str).collect::<Vec<_>>(), to),
+    })
+}
+
+fn branches(graph: StateGraph<Json>, shape: &Shape, world: &Arc<World>) -> StateGraph<Json> {
+    shape.branches.iter().fold(graph, |graph, branch| {
+        let Branch { from, path, map, name } = branch.clone();
+        let world = world.clone();
+        let targets = map.as_ref().map(|map| map.values().cloned().collect::<Vec<_>>());
+        let route = move |state: &Json| route(&world, &path, map.as_ref(), state);
+        let graph = match targets {
+            Some(targets) => graph.branch_to(&from, &targets.iter().map(String::as_str).collect::<Vec<_>>(), route),
+            None => graph.try_branch(&from, route),
+        };
+        graph.branch_name(name.as_deref().unwrap_or("route"))
+    })
+}
+
+fn route(
+    world: &World,
+    path: &Expression,
+    map: Option<&BTreeMap<String, String>>,
+    state: &Json,
+) -> Result<Vec<Target<Json>>> {
+    let answer = path.evaluate(&StateOnly(state))?;
+    let items = match answer {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    let meant = |item: Value| match (map, &item) {
+        (Some(map), Value::Object(_)) if !map.is_empty() => Ok(item),
+        (Some(map), label) => {
+            let label = label.as_str().map_or_else(|| label.to_string(), str::to_owned);
+            map.get(&label).map(|node| Value::from(node.as_str())).ok_or_else(|| {
+                Error::new(ErrorKind::InvalidInput, format!("the branch has no label {label:?}")).with_name("KeyError")
+            })
+        }
+        (None, _) => Ok(item),
+    };
+    items.into_iter().map(|item| target(world, &meant(item)?)).collect()
+}
+
+fn retry(spec: &RetrySpec) -> Retry {
+    let named = spec.retry_on.clone();
+    Retry {
+        attempts: spec.max_attempts,
+        initial: Duration::from_secs_f64(spec.initial_interval.max(0.0)),
+        factor: spec.backoff_factor,
+        when: Arc::new(move |error| match &named {
+            Some(names) => names.iter().any(|name| error.name() == Some(name)),
+            None => matches!(error.name(), Some("ConnectionError" | "ToolException")),
+        }),
+        ..Retry::default()
+    }
+}
+
+/// A node that does what the case says.
+struct Function {
+    world: Arc<World>,
+    graph: String,
+    node: usize,
+    channels: Arc<BTreeMap<String, JsonKind>>,
+}
+
+impl Node<Json> for Function {
+    async fn run(&self, state: Arc<Json>, cx: Cx) -> Result<Command<Json>> {
+        let shape = self.world.shape(&self.graph).map_err(|skip| self.world.skip(skip))?;
+        match shape.nodes.get(self.node).map(|node| &node.body) {
+            Some(NodeBody::Function(ops)) => {
+                answer(&self.world, ops, &|key| self.channels.contains_key(key), &state, &cx).await
+            }
+            _ => Err(self.world.lacks("this node")),
+        }
+    }
+}
+
+/// A graph as a node: it is given what it has a key for, and gives its own output.
+struct Inner(Built);
+
+impl Node<Json> for Inner {
+    async fn run(&self, state: Arc<Json>, cx: Cx) -> Result<Command<Json>> {
+        let Self(built) = self;
+        match built.invoke(&state.to_value(), &cx).await? {
+            Value::Object(fields) => Ok(Command::none().update(update(&fields, &|_| true))),
+            _ => Ok(Command::none()),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Does what the ops of a node say.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use millstream::graph::{Command, Json};
+use millstream::{Cx, Messages, Model, Result, Runnable};
+use serde_json::{Map, Value, json};
+
+use super::build::Built;
+use super::world::World;
+use super::{answer, tool};
+use crate::case::{Op, Tool, Via};
+use crate::expression::{Command as Order, Environment, Expression, Raised};
+use crate::message::{message_json, read_message};
+
+/// Runs `ops` on `state`, and gives the node's answer; `known` are the keys of its graph.
+pub(super) async fn answer(
+    world: &Arc<World>,
+    ops: &[Op],
+    known: &(dyn Fn(&str) -> bool + Sync),
+    state: &Json,
+    cx: &Cx,
+) -> Result<Command<Json>> {
+    let mut script = Script { state: Some(state), ..Script::of_tool(world, cx, Map::new()) };
+    if let ControlFlow::Break(value) = script.run(ops).await? {
+        return answer::read(world, &value, known);
+    }
+    let Script { written, orders, .. } = script;
+    if orders.is_empty() {
+        let written = if written.is_empty() { Value::Null } else { Value::Object(written) };
+        return answer::read(world, &written, known);
+    }
+    answer::list(orders.iter().map(|order| {
+        let carried = || (!written.is_empty()).then(|| Value::Object(written.clone()));
+        let order = Order { update: order.update.clone().or_else(carried), ..order.clone() };
+        answer::command(world, &order, known)
+    }))
+}
+
+/// One run of a node or a tool.
+pub(super) struct Script<'a> {
+    world: &'a Arc<World>,
+    cx: &'a Cx,
+    /// A node's.
+    state: Option<&'a Json>,
+    /// A tool's.
+    arguments: Map<String, Value>,
+    variables: Map<String, Value>,
+    /// The node's update so far.
+    written: Map<String, Value>,
+    /// The commands that the node returns.
+    orders: Vec<Order>,
+}
+
+impl<'a> Script<'a> {
+    /// A run of a tool.
+    pub(super) fn of_tool(world: &'a Arc<World>, cx: &'a Cx, arguments: Map<String, Value>) -> Self {
+        let (variables, written, orders) = (Map::new(), Map::new(), Vec::new());
+        Self { world, cx, state: None, arguments, variables, written, orders }
+    }
+
+    /// Does what the tool does, and gives what it returns.
+    pub(super) async fn run_tool(mut self, tool: &Tool) -> Result<Value> {
+        match (self.run(&tool.ops).await?, &tool.result) {
+            (ControlFlow::Break(value), _) => Ok(value),
+            (ControlFlow::Continue(()), Some(result)) => self.value(result),
+            (ControlFlow::Continue(()), None) => Ok(Value::Null),
+        }
+    }
+
+    /// Breaks with what the node returns.
+    fn run<'b>(&'b mut self, ops: &'b [Op]) -> BoxFuture<'b, Result<ControlFlow<Value>>> {
+        async move {
+            for op in ops {
+                if let ControlFlow::Break(value) = self.step(op).await? {
+                    return Ok(ControlFlow::Break(value));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        }
+        .boxed()
+    }
+
+    async fn step(&mut self, op: &Op) -> Result<ControlFlow<Value>> {
+        match op {
+            Op::Write { key, value } => {
+                let value = self.value(value)?;
+                self.written.insert(key.clone(), value);
+            }
+            Op::Set { var, value } => {
+                let value = self.value(value)?;
+                self.variables.insert(var.clone(), value);
+            }
+            Op::Model { model, input, key, into, via, tags, metadata, run_name } => {
+                let input = match input {
+                    Some(input) => self.value(input)?,
+                    None => self.get("messages"),
+                };
+                let model = self.world.model(model)?.configured(tags, metadata, run_name.as_deref());
+                let messages = self.messages(&input)?;
+                let is_chunk = *via == Via::Stream && model.streams();
+                let mut answer = message_json(&Model::from(model).invoke(messages, self.cx).await?);
+                if let (true, Some(fields)) = (is_chunk, answer.as_object_mut()) {
+                    // The sum of the pieces is one more piece.
+                    fields.insert("type".to_owned(), "AIMessageChunk".into());
+                    fields.insert("chunk_position".to_owned(), "last".into());
+                }
+                if let Some(key) = key {
+                    self.written.insert(key.clone(), json!([answer]));
+                }
+                self.keep(into.as_ref(), answer);
+            }
+            Op::Custom { value } => self.cx.write(self.value(value)?).await?,
+            Op::Dispatch { name, data } => self.cx.dispatch(name.as_str(), self.value(data)?).await?,
+            Op::Sleep { ms } => tokio::time::sleep(Duration::from_millis(*ms)).await,
+            Op::Raise { message, kind } => {
+                let message = self.value(message)?;
+                let text = message.as_str().map_or_else(|| message.to_string(), str::to_owned);
+                return Err(Raised::new(*kind, text).into());
+            }
+            Op::FailFirst { count, message, kind } => {
+                let time = self.world.count(op);
+                if time <= *count {
+                    return Err(Raised::new(*kind, format!("{message} {time}")).into());
+                }
+            }
+            Op::Graph { graph, input, into } => {
+                let input = input.as_ref().map(|input| self.value(input)).transpose()?;
+                let built = Built::new(self.world, graph).map_err(|skip| self.world.skip(skip))?;
+                let output = built.invoke(&input.unwrap_or_else(|| json!({})), self.cx).await?;
+                self.keep(into.as_ref(), output);
+            }
+            Op::Chain { chain, input, into } => {
+                let input = input.as_ref().map(|input| self.value(input)).transpose()?.unwrap_or_default();
+                let chain = self.world.chain(chain)?;
+                let output = chain.invoke_inside(&input, self.cx).await.map_err(|skip| self.world.skip(skip))??;
+                self.keep(into.as_ref(), output);
+            }
+            Op::Tool { tool, input, into } => {
+                let arguments = input.as_ref().map(|input| self.value(input)).transpose()?.unwrap_or_else(|| json!({}));
+                // Boxed, since a tool may call a tool.
+                let output = tool::call(self.world, tool, arguments, self.cx).boxed().await?;
+                self.keep(into.as_ref(), output);
+            }
+            Op::Command { goto, update, graph } => {
+                let value = |part: &Option<Expression>| part.as_ref().map(|part| self.value(part)).transpose();
+                let order = Order { graph: graph.clone(), update: value(update)?, goto: value(goto)? };
+                self.orders.push(order);
+            }
+            Op::If { cond, then, otherwise } => {
+                let choice = if is_true(&self.value(cond)?) { then } else { otherwise };
+                return self.run(choice).await;
+            }
+            Op::Return { value } => return Ok(ControlFlow::Break(self.value(value)?)),
+            Op::Interrupt { .. } => return Err(self.world.lacks("interrupts")),
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn value(&self, expression: &Expression) -> Result<Value> {
+        Ok(expression.evaluate(self)?)
+    }
+
+    fn keep(&mut self, into: Option<&String>, value: Value) {
+        if let Some(variable) = into {
+            self.variables.insert(variable.clone(), value);
+        }
+    }
+
+    fn messages(&self, input: &Value) -> Result<Messages> {
+        let items = match input {
+            Value::Array(items) => items.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let read = |item: &Value| read_message(item).map_err(|problem| self.world.lacks(problem));
+        items.iter().map(read).collect()
+    }
+}
+
+impl Environment for Script<'_> {
+    fn state(&self) -> Value {
+        self.state.map(Json::to_value).unwrap_or_default()
+    }
+
+    fn get(&self, key: &str) -> Value {
+        self.state.and_then(|state| state.get(key)).cloned().unwrap_or_default()
+    }
+
+    fn argument(&self, name: &str) -> Value {
+        self.arguments.get(name).cloned().unwrap_or_default()
+    }
+
+    fn variable(&self, name: &str) -> Value {
+        self.variables.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// A state and nothing else, for branches.
+pub(super) struct StateOnly<'a>(pub(super) &'a Json);
+
+impl Environment for StateOnly<'_> {
+    fn state(&self) -> Value {
+        self.0.to_value()
+    }
+
+    fn get(&self, key: &str) -> Value {
+        self.0.get(key).cloned().unwrap_or_default()
+    }
+}
+
+/// Only null and false are false.
+fn is_true(value: &Value) -> bool {
+    !matches!(value, Value::Null | Value::Bool(false))
+}

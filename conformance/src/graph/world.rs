@@ -1,0 +1,84 @@
+//! What lives as long as a case: its models, its counters, and what was found to be missing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use millstream::{Error, ErrorKind};
+
+use crate::case::{Graph, Op, Parts, Shape, Tool};
+use crate::chain::{Builder, Built, Runs};
+use crate::model::ScriptedModel;
+use crate::outcome::{Skip, unsupported};
+
+/// The named things of a case.
+pub(super) struct World {
+    parts: Parts,
+    models: BTreeMap<String, Result<ScriptedModel, String>>,
+    /// How often each `fail_first` has run. The ops stay where they are as long as the world is there, so their address is their name.
+    failures: Mutex<HashMap<usize, u32>>,
+    missing: Mutex<Option<Skip>>,
+}
+
+impl World {
+    pub(super) fn new(parts: Parts) -> Self {
+        let models = parts.models.iter().map(|(name, script)| (name.clone(), ScriptedModel::new(script.clone())));
+        let models = models.collect();
+        Self { parts, models, failures: Mutex::default(), missing: Mutex::default() }
+    }
+
+    /// The graph of nodes and edges with this name.
+    pub(super) fn shape(&self, name: &str) -> Result<&Shape, Skip> {
+        match self.parts.graphs.get(name) {
+            Some(Graph::Shape(shape)) => Ok(shape),
+            Some(Graph::Prebuilt(_)) => Err(unsupported("prebuilt agents")),
+            None => Err(unsupported(format!("the graph {name:?}, which the case does not have"))),
+        }
+    }
+
+    pub(super) fn model(&self, name: &str) -> Result<ScriptedModel, Error> {
+        match self.models.get(name) {
+            Some(Ok(model)) => Ok(model.clone()),
+            Some(Err(problem)) => Err(self.lacks(problem)),
+            None => Err(self.lacks(format!("the model {name:?}, which the case does not have"))),
+        }
+    }
+
+    /// A runnable of the case.
+    pub(super) fn chain(&self, name: &str) -> Result<Box<dyn Runs>, Error> {
+        let Some(spec) = self.parts.chains.get(name) else {
+            return Err(self.lacks(format!("the chain {name:?}, which the case does not have")));
+        };
+        let built = Builder::with_models(self.models.clone()).build(spec);
+        built.map(Built::runs).map_err(|skip| self.skip(skip))
+    }
+
+    /// A tool of the case.
+    pub(super) fn tool(&self, name: &str) -> Result<&Tool, Error> {
+        self.parts.tools.get(name).ok_or_else(|| self.lacks(format!("the tool {name:?}, which the case does not have")))
+    }
+
+    /// Counts one more time of a `fail_first`.
+    pub(super) fn count(&self, op: &Op) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(std::ptr::from_ref(op) as usize).or_default();
+        *count += 1;
+        *count
+    }
+
+    /// Takes note that the case needs something that there is not: it ends with a skip, whatever comes of it.
+    pub(super) fn lacks(&self, what: impl Into<String>) -> Error {
+        self.skip(unsupported(what))
+    }
+
+    /// [`lacks`](Self::lacks) with a reason that is already there.
+    pub(super) fn skip(&self, skip: Skip) -> Error {
+        let error = Error::new(ErrorKind::Failed, skip.0.clone());
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(skip);
+        error
+    }
+
+    /// What was found to be missing first.
+    pub(super) fn missing(&self) -> Option<Skip> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
