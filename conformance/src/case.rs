@@ -14,8 +14,8 @@ mod part;
 
 pub use chain::{Branch as ChainBranch, ChainStep, Documents, PromptItem, Spec};
 pub use graph::{
-    At, Branch, ChannelKind, Checkpointer, Command, Durability, Graph, GraphRun, GraphStep, Node, NodeBody, NodeNames,
-    OneOrMany, Prebuilt, PrebuiltKind, Retry, Shape, Version,
+    At, Branch, Checkpointer, Command, Durability, Graph, GraphRun, GraphStep, Node, NodeBody, NodeNames, OneOrMany,
+    Prebuilt, PrebuiltKind, Retry, Shape, Version,
 };
 pub use messages::{MessagesStep, Strategy, TrimCounter, TrimOptions};
 pub use op::{FailureKind, Op, Via};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream::graph::JsonKind;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -100,7 +101,7 @@ impl From<bool> for Checkpointer {
 #[serde(default, deny_unknown_fields)]
 pub struct Shape {
     /// The state.
-    pub channels: BTreeMap<String, ChannelKind>,
+    pub channels: BTreeMap<String, JsonKind>,
     /// The nodes.
     pub nodes: Vec<Node>,
     /// From where to where; several sources make one waiting edge.
@@ -119,36 +120,6 @@ pub struct Shape {
     pub interrupt_before: NodeNames,
     /// Nodes to stop after.
     pub interrupt_after: NodeNames,
-}
-
-/// How writes to a key become its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChannelKind {
-    /// The last one counts; at most one in a superstep.
-    Last,
-    /// Lists are joined.
-    Append,
-    /// Numbers are added.
-    Sum,
-    /// Texts are joined.
-    Concat,
-    /// The largest counts.
-    Max,
-    /// Objects are merged.
-    Merge,
-    /// Messages are added, replaced and removed by id.
-    Messages,
-    /// It lives for one superstep.
-    Ephemeral,
-    /// Any of several equal writes.
-    Any,
-    /// It is not saved.
-    Untracked,
-    /// How many supersteps are left.
-    RemainingSteps,
-    /// Whether this is the last superstep.
-    IsLastStep,
 }
 
 /// A conditional edge.

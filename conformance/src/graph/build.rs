@@ -12,7 +12,7 @@ use super::answer::{invalid_update, target, update};
 use super::script::{StateOnly, answer};
 use super::view::Keys;
 use super::world::World;
-use crate::case::{Branch, ChannelKind, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
+use crate::case::{Branch, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
 use crate::expression::Expression;
 use crate::outcome::{Skip, unsupported};
 
@@ -44,7 +44,7 @@ impl Built {
             return Err(unsupported("breakpoints"));
         }
         let channels: Arc<BTreeMap<String, JsonKind>> =
-            Arc::new(shape.channels.iter().map(|(key, kind)| (key.clone(), json_kind(*kind))).collect());
+            Arc::new(shape.channels.iter().map(|(key, kind)| (key.clone(), *kind)).collect());
         let schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
         let mut graph = StateGraph::with_schema(schema);
         if let Some(name) = &shape.name {
@@ -122,23 +122,6 @@ impl Built {
         let input = self.input(input)?;
         let state = self.graph.invoke_with(self.state(), vec![input], cx).await?;
         Ok(self.output(&state))
-    }
-}
-
-fn json_kind(kind: ChannelKind) -> JsonKind {
-    match kind {
-        ChannelKind::Last => JsonKind::Last,
-        ChannelKind::Append => JsonKind::Append,
-        ChannelKind::Sum => JsonKind::Sum,
-        ChannelKind::Concat => JsonKind::Concat,
-        ChannelKind::Max => JsonKind::Max,
-        ChannelKind::Merge => JsonKind::Merge,
-        ChannelKind::Messages => JsonKind::Messages,
-        ChannelKind::Ephemeral => JsonKind::Ephemeral,
-        ChannelKind::Any => JsonKind::Any,
-        ChannelKind::Untracked => JsonKind::Untracked,
-        ChannelKind::RemainingSteps => JsonKind::RemainingSteps,
-        ChannelKind::IsLastStep => JsonKind::IsLastStep,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_core::{Error, ErrorKind, Identified, Message, Result, join_messages};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use crate::channel::{Channel, INVALID_UPDATE, Written, concurrent};
@@ -26,8 +26,9 @@ enum Write {
     Overwrite(Value),
 }
 
-/// What a key of a [`Json`] state does with writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a key of a [`Json`] state does with writes. As JSON it is its name: `"append"`, `"remaining_steps"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum JsonKind {
     /// Keeps the last value; one write a step.

@@ -26,7 +26,7 @@ impl<S: State> Graph<S> {
         let plan = &self.plan;
         let mut text = format!("flowchart TD\n  {START}([start])\n");
         for node in &plan.nodes {
-            let shape = if node.deferred { ["[/", "/]"] } else { ["[", "]"] };
+            let shape = if node.spec.deferred { ["[/", "/]"] } else { ["[", "]"] };
             line(&mut text, format_args!("{}{}\"{}\"{}", id(&node.name), shape[0], quoted(&node.name), shape[1]));
         }
         line(&mut text, format_args!("{END}([end])"));

@@ -157,7 +157,7 @@ impl<S: State> Ready<S> {
     }
 
     fn wake(&mut self, plan: &Plan<S>, node: NodeIndex) {
-        let set = if plan.node(node).deferred { &mut self.deferred } else { &mut self.nodes };
+        let set = if plan.node(node).spec.deferred { &mut self.deferred } else { &mut self.nodes };
         set.insert(node);
     }
 }

@@ -2,12 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use millstream_core::Metadata;
-
-use crate::build::{Branch, END, NodeSpec, START, StateGraph, View};
-use crate::node::{AnyNode, Retry};
+use crate::build::{Branch, END, NodeSpec, START, StateGraph};
 use crate::state::{Schema, State};
 
 /// A node, by its place in the order of names.
@@ -26,12 +22,7 @@ pub(crate) struct Plan<S: State> {
 
 pub(crate) struct PlannedNode<S: State> {
     pub(crate) name: Arc<str>,
-    pub(crate) node: AnyNode<S>,
-    pub(crate) deferred: bool,
-    pub(crate) retry: Option<Retry>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) metadata: Metadata,
-    pub(crate) sees: Option<View<S>>,
+    pub(crate) spec: NodeSpec<S>,
     /// The channels that can start the node, by the names that the reference gives them.
     pub(crate) triggers: Arc<[String]>,
     pub(crate) exits: Exits<S>,
@@ -95,9 +86,11 @@ impl<S: State> Plan<S> {
             }
         }
         triggers.iter_mut().for_each(|triggers| triggers.sort());
-        let nodes = nodes.into_iter().zip(exits).zip(triggers).map(|(((name, spec), exits), triggers)| {
-            let NodeSpec { node, deferred, retry, timeout, metadata, sees } = spec;
-            PlannedNode { name, node, deferred, retry, timeout, metadata, sees, triggers: triggers.into(), exits }
+        let nodes = nodes.into_iter().zip(exits).zip(triggers).map(|(((name, spec), exits), triggers)| PlannedNode {
+            name,
+            spec,
+            triggers: triggers.into(),
+            exits,
         });
         Self { name, schema, nodes: nodes.collect(), by_name, start, joins }
     }
@@ -110,7 +103,7 @@ impl<S: State> Plan<S> {
 impl<S: State> PlannedNode<S> {
     /// What the node sees of a state.
     pub(crate) fn seen(&self, state: Arc<S>) -> Arc<S> {
-        match &self.sees {
+        match &self.spec.sees {
             Some(view) => Arc::new(view(&state)),
             None => state,
         }

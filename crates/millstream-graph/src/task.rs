@@ -38,7 +38,7 @@ impl<S: State> Turn<S> {
         let planned = plan.node(self.node);
         let mut label = Label::new(Kind::Chain, planned.name.clone());
         if cx.wants(Channels::MESSAGES) || cx.wants(Channels::RUNNABLES) {
-            label.metadata.clone_from(&planned.metadata);
+            label.metadata.clone_from(&planned.spec.metadata);
             label.tags.push(format!("graph:step:{step}"));
             let path = match self.send {
                 None => json!(["__pregel_pull", planned.name]),
@@ -67,7 +67,7 @@ fn place(cx: &Cx, node: &str, task: uuid::Uuid) -> String {
 /// Runs the node until it answers, or has failed for good.
 pub(crate) async fn run<S: State>(planned: &PlannedNode<S>, state: Arc<S>, cx: Cx) -> Result<Command<S>> {
     let attempt = || limited(planned, state.clone(), cx.clone());
-    match &planned.retry {
+    match &planned.spec.retry {
         None => attempt().await,
         Some(retry) => retry.run(attempt).await,
     }
@@ -75,8 +75,8 @@ pub(crate) async fn run<S: State>(planned: &PlannedNode<S>, state: Arc<S>, cx: C
 
 async fn limited<S: State>(planned: &PlannedNode<S>, state: Arc<S>, cx: Cx) -> Result<Command<S>> {
     // What a graph inside this node says to the graph around it is this node's answer.
-    let running = planned.node.run(state, cx).map(|answer| answer.or_else(ForParent::from_error));
-    let Some(limit) = planned.timeout else { return running.await };
+    let running = planned.spec.node.run(state, cx).map(|answer| answer.or_else(ForParent::from_error));
+    let Some(limit) = planned.spec.timeout else { return running.await };
     let late =
         |_| Error::new(ErrorKind::TotalTimeout, format!("the node {:?} took longer than {limit:?}", planned.name));
     tokio::time::timeout(limit, running).await.map_err(late)?
