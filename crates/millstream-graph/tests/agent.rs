@@ -2,67 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use millstream_core::{
-    Block, Body, ChatModel, Cx, Error, ErrorKind, Finish, Message, MessageFold, Messages, Model, Out, Parts, Request,
-    Result, Role, Tool, tool,
-};
+use millstream_core::{Block, Body, Cx, Error, ErrorKind, Finish, Message, MessageFold, Model, Role, Tool, tool};
 use millstream_graph::{Chat, react};
+use millstream_testkit::{ScriptedModel, Turn};
 use serde_json::{Value, json};
 
-/// What the model does in one turn.
-#[derive(Clone)]
-enum Turn {
-    Says(&'static str),
-    Calls(Vec<(&'static str, &'static str, &'static str)>),
-}
-
-/// A model that does these things, and remembers what it was asked.
-#[derive(Clone)]
-struct Scripted {
-    turns: Vec<Turn>,
-    asked: Arc<Mutex<Vec<Messages>>>,
-}
-
-impl Scripted {
-    fn new(turns: impl IntoIterator<Item = Turn>) -> Self {
-        Self { turns: turns.into_iter().collect(), asked: Arc::default() }
-    }
-
-    fn asked(&self) -> Vec<Messages> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-impl ChatModel for Scripted {
-    fn open<'a>(&'a self, request: Request, cx: &'a Cx) -> BoxFuture<'a, Result<Parts>> {
-        let turn = {
-            let mut asked = self.asked.lock().unwrap();
-            asked.push(request.messages);
-            self.turns[asked.len() - 1].clone()
-        };
-        let parts = Parts::write(cx, async move |out: Out| match turn {
-            Turn::Says(text) => {
-                out.text(text).await;
-                Ok(Finish::Stop)
-            }
-            Turn::Calls(calls) => {
-                for (id, name, args) in calls {
-                    let call = out.tool_call(id, name).await;
-                    // In two pieces, as providers send them.
-                    let (first, second) = args.split_at(args.len() / 2);
-                    out.arguments(call, first).await?;
-                    out.arguments(call, second).await?;
-                }
-                Ok(Finish::ToolCalls)
-            }
-        });
-        Box::pin(async move { Ok(parts) })
-    }
+/// A turn that calls tools, the arguments of each in two pieces, as providers send them.
+fn calls<const N: usize>(calls: [(&str, &str, &str); N]) -> Turn {
+    let turn = calls.into_iter().fold(Turn::default(), |turn, (id, name, args)| {
+        let (first, second) = args.split_at(args.len() / 2);
+        turn.tool_call(id, name, [first, second])
+    });
+    turn.finish(Finish::ToolCalls)
 }
 
 fn weather() -> Arc<dyn Tool> {
@@ -81,8 +36,8 @@ fn broken() -> Arc<dyn Tool> {
 }
 
 /// Runs the agent with these turns; gives what was said, and the model.
-async fn run(turns: impl IntoIterator<Item = Turn>) -> (Vec<Message>, Scripted) {
-    let scripted = Scripted::new(turns);
+async fn run(turns: impl IntoIterator<Item = Turn>) -> (Vec<Message>, ScriptedModel) {
+    let scripted = ScriptedModel::new(turns);
     let agent = react(Model::from(scripted.clone()), [weather(), broken()]).unwrap();
     let end = agent.run(Chat::human("How is Paris?")).await.unwrap();
     (end.messages, scripted)
@@ -90,23 +45,23 @@ async fn run(turns: impl IntoIterator<Item = Turn>) -> (Vec<Message>, Scripted) 
 
 #[tokio::test]
 async fn an_agent_without_calls_answers_at_once() {
-    let (messages, model) = run([Turn::Says("Fine.")]).await;
+    let (messages, model) = run([Turn::says(["Fine."])]).await;
     assert_eq!(messages.iter().map(Message::text).collect::<Vec<_>>(), ["How is Paris?", "Fine."]);
-    assert_eq!(model.asked().len(), 1);
+    assert_eq!(model.requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn parallel_calls_run_at_once_and_answer_in_their_order() {
-    let calls =
-        vec![("c1", "get_weather", r#"{"city":"Paris","after":50}"#), ("c2", "get_weather", r#"{"city":"Rome"}"#)];
+    let both =
+        calls([("c1", "get_weather", r#"{"city":"Paris","after":50}"#), ("c2", "get_weather", r#"{"city":"Rome"}"#)]);
     let start = tokio::time::Instant::now();
-    let (messages, model) = run([Turn::Calls(calls), Turn::Says("Both sunny.")]).await;
+    let (messages, model) = run([both, Turn::says(["Both sunny."])]).await;
     assert!(start.elapsed() < Duration::from_millis(60));
     let results: Vec<_> = messages.iter().filter(|message| message.role == Role::Tool).collect();
     assert_eq!(results.iter().map(|result| result.tool_call_id.as_deref().unwrap()).collect::<Vec<_>>(), ["c1", "c2"]);
     assert_eq!(results.iter().map(|result| result.text()).collect::<Vec<_>>(), ["Paris is sunny", "Rome is sunny"]);
     // The model was asked again with the whole conversation, results included.
-    assert_eq!(model.asked()[1].len(), 4);
+    assert_eq!(model.requests()[1].messages.len(), 4);
     assert_eq!(messages.last().unwrap().text(), "Both sunny.");
 }
 
@@ -119,18 +74,17 @@ async fn whatever_is_wrong_with_a_call_is_its_result() {
         ("get_weather", r#"{"city":"Par"#, "the arguments are not valid JSON"),
         ("broken", "{}", "out of order"),
     ] {
-        let (messages, model) = run([Turn::Calls(vec![("c1", name, args)]), Turn::Says("I see.")]).await;
+        let (messages, model) = run([calls([("c1", name, args)]), Turn::says(["I see."])]).await;
         let result = &messages[2];
         assert!(result.failed && result.text().contains(heard), "{name} {args}: {}", result.text());
         assert_eq!(result.tool_call_id.as_deref(), Some("c1"));
-        assert_eq!(model.asked().len(), 2, "the model hears of it");
+        assert_eq!(model.requests().len(), 2, "the model hears of it");
     }
 }
 
 #[tokio::test]
 async fn everything_that_happens_is_told_in_order() {
-    let scripted =
-        Scripted::new([Turn::Calls(vec![("c1", "get_weather", r#"{"city":"Paris"}"#)]), Turn::Says("Sunny.")]);
+    let scripted = ScriptedModel::new([calls([("c1", "get_weather", r#"{"city":"Paris"}"#)]), Turn::says(["Sunny."])]);
     let agent = react(Model::from(scripted), [weather()]).unwrap();
     let mut events = agent.run(Chat::human("How is Paris?")).events();
     let (mut words, mut call) = (Vec::new(), MessageFold::default());
@@ -167,14 +121,14 @@ async fn everything_that_happens_is_told_in_order() {
 
 #[tokio::test]
 async fn a_model_that_never_stops_calling_is_stopped_by_the_limit() {
-    let calls = Turn::Calls(vec![("c1", "get_weather", r#"{"city":"Paris"}"#)]);
-    let agent = react(Model::from(Scripted::new(vec![calls; 100])), [weather()]).unwrap();
+    let again = calls([("c1", "get_weather", r#"{"city":"Paris"}"#)]);
+    let agent = react(Model::from(ScriptedModel::new(vec![again; 100])), [weather()]).unwrap();
     let error = agent.run(Chat::human("?")).limit(10).await.unwrap_err();
     assert_eq!(error.code(), "limit_exceeded");
 }
 
 #[test]
 fn two_tools_of_one_name_are_refused() {
-    let error = react(Model::from(Scripted::new([])), [weather(), weather()]).unwrap_err();
+    let error = react(Model::from(ScriptedModel::new([])), [weather(), weather()]).unwrap_err();
     assert!(error.to_string().contains("get_weather"), "{error}");
 }
