@@ -84,7 +84,7 @@ impl<S: State> Engine<S> {
         let mut waiting = turns.into_iter().map(|mut turn| {
             let cx = turn.context(&plan, self.tell.cx(), self.progress.step);
             let plan = &plan;
-            // The turn gives its state away, so that a state that nobody holds any more is changed in place.
+            // The turn keeps the graph's state, which its branches go by; the node may have been sent one of its own.
             let state = std::mem::replace(&mut turn.state, given.clone());
             let input = self.tell.looks_for_messages().then(|| state.clone());
             async move {

@@ -94,8 +94,8 @@ impl Server {
         let chat = self.chat.ok_or(ServeError::NothingToServe)?;
         let address = probe(self.config.listen)?;
         let config = Arc::new(Config { listen: address, ..self.config });
-        let runs = Arc::new(Runs::new(config.limits.clone()));
         let stop = CancellationToken::new();
+        let runs = Arc::new(Runs::new(config.limits.clone(), stop.clone()));
         let info = json!({ "name": "millstream", "version": env!("CARGO_PKG_VERSION"), "model": self.model });
         let info = Arc::new(info);
         let count = config.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
@@ -117,7 +117,7 @@ impl Server {
                 .unwrap_or_else(|_| Err(io::Error::other("the worker ended at once")))
                 .map_err(ServeError::Worker)?;
         }
-        Ok(Running { address, runs, stop, workers })
+        Ok(Running { address, stop, workers })
     }
 }
 
@@ -143,7 +143,7 @@ fn work(
     runtime.block_on(async {
         let app = app();
         let _ = ready.send(Ok(()));
-        let (runs, tasks) = (app.runs.clone(), app.tasks.clone());
+        let tasks = app.tasks.clone();
         let limits = app.config.limits.clone();
         let mut server = std::pin::pin!(accept::accept(listener, app.router(), &limits, stop));
         // Both may come first: with nothing but sockets open, the server is over as soon as it is stopped.
@@ -151,7 +151,6 @@ fn work(
             () = &mut server => false,
             () = stop.cancelled() => true,
         };
-        runs.shut_down();
         tasks.close();
         let finish = async {
             tasks.wait().await;
@@ -168,7 +167,6 @@ fn work(
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    runs: Arc<Runs>,
     stop: CancellationToken,
     workers: Vec<JoinHandle<()>>,
 }
@@ -186,7 +184,6 @@ impl Running {
 
     /// Stops: nothing new is taken, what runs ends `cancelled` and its readers are told, within five seconds.
     pub fn stop(&mut self) {
-        self.runs.shut_down();
         self.stop.cancel();
         self.join();
     }

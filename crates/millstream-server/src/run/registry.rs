@@ -19,7 +19,8 @@ const REMEMBERED: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Runs {
     limits: Limits,
-    cancel: CancellationToken,
+    /// Cancelled when the server stops: every run stops with it, and no more are started.
+    stop: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -55,8 +56,8 @@ pub(crate) struct Start<'a> {
 }
 
 impl Runs {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, cancel: CancellationToken::new(), state: Mutex::default() }
+    pub(crate) fn new(limits: Limits, stop: CancellationToken) -> Self {
+        Self { limits, stop, state: Mutex::default() }
     }
 
     /// Starts a run on the calling worker, with its first reader; `None` if too many runs are under way.
@@ -65,11 +66,11 @@ impl Runs {
         let mut conversation = history.clone();
         conversation.push(Message::human(question.clone()));
         let id = Uuid::new_v4();
-        let cancel = self.cancel.child_token();
+        let cancel = self.stop.child_token();
         let run = ServerRun::new(id, conversation, cancel.clone());
         {
             let mut state = self.state();
-            if state.running >= self.limits.running || self.cancel.is_cancelled() {
+            if state.running >= self.limits.running || self.stop.is_cancelled() {
                 return None;
             }
             state.running += 1;
@@ -106,11 +107,6 @@ impl Runs {
     /// The run that a client named so.
     pub(crate) fn named(&self, name: &str) -> Option<Uuid> {
         self.state().names.get(name).copied()
-    }
-
-    /// Stops every run and starts no more.
-    pub(crate) fn shut_down(&self) {
-        self.cancel.cancel();
     }
 
     fn finished(&self, run: &ServerRun) {
