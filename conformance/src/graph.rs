@@ -1,19 +1,23 @@
 //! Graphs of the cases, built on the dynamic state of Millstream's graphs and run.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
 use millstream::graph::{GraphRun as Running, Json};
-use millstream::{Error, ErrorKind, Event};
-use serde_json::Value;
+use millstream::{Error, ErrorKind, Event, Interrupt};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::case::{Filter, GraphCase, GraphRun, GraphStep, NodeNames, Version};
+use crate::case::{At, Command, Durability, Filter, GraphCase, GraphRun, GraphStep, Version};
 use crate::events::EventsView;
+use crate::expression::{Command as Order, Environment};
 use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 
 mod answer;
 mod build;
 mod script;
+mod snapshot;
 mod tool;
 mod view;
 mod world;
@@ -21,6 +25,9 @@ mod world;
 use build::Built;
 use view::StreamView;
 use world::World;
+
+/// The thread of a step that names none.
+const THREAD: &str = "t1";
 
 /// Runs a graph case.
 ///
@@ -33,13 +40,20 @@ pub async fn run(case: GraphCase) -> Result<Vec<StepOutcome>, Skip> {
     for step in case.steps {
         outcomes.push(match step {
             GraphStep::Stream { modes, subgraphs, version, run } => {
-                stream(&main, modes.as_slice(), subgraphs, version, &run).await?
+                stream(&main, &world, modes.as_slice(), subgraphs, version, &run).await?
             }
-            GraphStep::Events { filter, version, run } => events(&main, filter, version, &run).await?,
-            GraphStep::Invoke { run } => invoke(&main, &run).await?,
-            GraphStep::State { .. } => return Err(unsupported("the state of a thread")),
-            GraphStep::History { .. } => return Err(unsupported("the history of a thread")),
-            GraphStep::Update { .. } => return Err(unsupported("updates of a thread's state")),
+            GraphStep::Events { filter, version, run } => events(&main, &world, filter, version, &run).await?,
+            GraphStep::Invoke { run } => invoke(&main, &world, &run).await?,
+            GraphStep::State { subgraphs, thread, at, .. } => {
+                StepOutcome::of(state(&main, thread.as_deref(), at, subgraphs).await)
+            }
+            GraphStep::History { limit, filter, thread, at, .. } => {
+                StepOutcome::of(history(&main, thread.as_deref(), at, limit, filter.unwrap_or_default()).await)
+            }
+            GraphStep::Update { values, as_node, thread, at, .. } => {
+                let values = values.evaluate(&Nothing).map_err(|raised| unsupported(format!("{raised:?}")))?;
+                StepOutcome::of(update(&main, &world, &values, as_node.as_deref(), thread.as_deref(), at).await)
+            }
         });
         // What happened after something was missing means nothing.
         if let Some(missing) = world.missing() {
@@ -49,8 +63,63 @@ pub async fn run(case: GraphCase) -> Result<Vec<StepOutcome>, Skip> {
     Ok(outcomes)
 }
 
+async fn state(main: &Built, thread: Option<&str>, at: Option<At>, subgraphs: bool) -> Result<Value, Error> {
+    let thread = thread.unwrap_or(THREAD);
+    let found = match at {
+        Some(at) => main.graph.state_at(thread, checkpoint(main, thread, at).await?).await?,
+        None if subgraphs => main.graph.state_with_subgraphs(thread).await?,
+        None => main.graph.state(thread).await?,
+    };
+    Ok(found.map_or_else(|| snapshot::nothing(thread), |found| snapshot::state(&found)))
+}
+
+async fn history(
+    main: &Built,
+    thread: Option<&str>,
+    at: Option<At>,
+    limit: Option<usize>,
+    filter: Map<String, Value>,
+) -> Result<Value, Error> {
+    let thread = thread.unwrap_or(THREAD);
+    let before = match at {
+        Some(at) => Some(checkpoint(main, thread, at).await?),
+        None => None,
+    };
+    let all = main.graph.history(thread, before, None).await?.into_iter().map(|found| snapshot::state(&found));
+    let wanted = all.filter(|found| filter.iter().all(|(key, value)| found["metadata"].get(key) == Some(value)));
+    Ok(wanted.take(limit.unwrap_or(usize::MAX)).collect())
+}
+
+async fn update(
+    main: &Built,
+    world: &World,
+    values: &Value,
+    as_node: Option<&str>,
+    thread: Option<&str>,
+    at: Option<At>,
+) -> Result<Value, Error> {
+    let thread = thread.unwrap_or(THREAD);
+    let answer = answer::read(world, values, &|key| main.has(key))?;
+    let mut update = main.graph.update_as(thread, answer);
+    if let Some(node) = as_node {
+        update = update.as_node(node);
+    }
+    if let Some(at) = at {
+        update = update.at(checkpoint(main, thread, at).await?);
+    }
+    Ok(snapshot::config(&update.save().await?, &BTreeMap::new()))
+}
+
+/// The checkpoint at a place in the history of a thread.
+async fn checkpoint(main: &Built, thread: &str, at: At) -> Result<Uuid, Error> {
+    let history = main.graph.history(thread, None, Some(at.history + 1)).await?;
+    let found = history.get(at.history).map(|found| found.at.id);
+    found.ok_or_else(|| Error::new(ErrorKind::InvalidInput, format!("the history of {thread:?} is not that long")))
+}
+
 async fn stream(
     main: &Built,
+    world: &World,
     modes: &[String],
     subgraphs: bool,
     version: Option<Version>,
@@ -60,22 +129,42 @@ async fn stream(
         return Err(unsupported("streams of version v3"));
     }
     let keys = main.keys(run.output_keys.as_ref());
-    let mut view = StreamView::new(modes, subgraphs, version == Some(Version::V2), keys, &run.input)?;
-    watch(main, run, |event| view.push(event).into_iter().collect()).await
+    let input = (run.command.is_none() && !run.input.is_null()).then_some(&run.input);
+    let mut view = StreamView::new(modes, subgraphs, version == Some(Version::V2), keys, input)?;
+    watch(main, world, run, |event| view.push(event)).await
 }
 
-async fn events(main: &Built, filter: Filter, version: Option<Version>, run: &GraphRun) -> Result<StepOutcome, Skip> {
+async fn events(
+    main: &Built,
+    world: &World,
+    filter: Filter,
+    version: Option<Version>,
+    run: &GraphRun,
+) -> Result<StepOutcome, Skip> {
     if !matches!(version, None | Some(Version::V2)) {
         return Err(unsupported("events of a graph in another form than v2"));
     }
-    let mut view = EventsView::new(run.input.clone(), filter);
-    watch(main, run, |event| view.push(event)).await
+    let mut view = EventsView::new(given(run), filter);
+    watch(main, world, run, |event| view.push(event)).await
+}
+
+/// What a run is given, as outputs write it.
+fn given(run: &GraphRun) -> Value {
+    let Some(command) = &run.command else { return run.input.clone() };
+    let fields = [("resume", &command.resume), ("update", &command.update)];
+    let set = fields.into_iter().filter_map(|(name, field)| Some((name.to_owned(), field.clone()?)));
+    json!({ "$command": set.collect::<Map<_, _>>() })
 }
 
 /// Runs, and yields what `view` makes of the events.
-async fn watch(main: &Built, run: &GraphRun, mut view: impl FnMut(&Event) -> Vec<Value>) -> Result<StepOutcome, Skip> {
+async fn watch(
+    main: &Built,
+    world: &World,
+    run: &GraphRun,
+    mut view: impl FnMut(&Event) -> Vec<Value>,
+) -> Result<StepOutcome, Skip> {
     let mut outcome = StepOutcome::streamed();
-    let mut events = match start(main, run)? {
+    let mut events = match start(main, world, run).await {
         Ok(running) => running.events(),
         Err(error) => {
             outcome.fail(failure_of(&error));
@@ -91,38 +180,56 @@ async fn watch(main: &Built, run: &GraphRun, mut view: impl FnMut(&Event) -> Vec
     Ok(outcome)
 }
 
-async fn invoke(main: &Built, run: &GraphRun) -> Result<StepOutcome, Skip> {
-    let ended = match start(main, run)? {
-        Ok(running) => running.await,
+async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutcome, Skip> {
+    let ended = match start(main, world, run).await {
+        Ok(running) => running.outcome().await,
         Err(error) => Err(error),
     };
-    Ok(StepOutcome::of(ended.map(|state| match &run.output_keys {
-        Some(keys) => main.keys(Some(keys)).shown(&state.to_value()),
-        None => main.output(&state),
+    Ok(StepOutcome::of(ended.map(|ended| {
+        let mut shown = match &run.output_keys {
+            Some(keys) => main.keys(Some(keys)).shown(&ended.state.to_value()),
+            None => main.output(&ended.state),
+        };
+        if let (Some(interrupts), Some(fields)) =
+            (ended.interrupts.filter(|asked| !asked.is_empty()), shown.as_object_mut())
+        {
+            fields.insert("__interrupt__".to_owned(), json!(interrupts));
+        }
+        shown
     })))
 }
 
 /// The run of a step, or why it cannot begin.
-fn start(main: &Built, run: &GraphRun) -> Result<Result<Running<Json>, Error>, Skip> {
-    let stops = [&run.interrupt_before, &run.interrupt_after].into_iter().flatten();
-    if stops.into_iter().any(|nodes| *nodes != NodeNames::default()) {
-        return Err(unsupported("breakpoints"));
-    }
-    if run.command.is_some() || run.at.is_some() || run.durability.is_some() {
-        return Err(unsupported("going on from a checkpoint"));
-    }
+async fn start(main: &Built, world: &World, run: &GraphRun) -> Result<Running<Json>, Error> {
     let limit = run.config.recursion_limit.map(u64::try_from);
     if matches!(limit, Some(Err(_) | Ok(0))) {
-        return Ok(Err(Error::new(ErrorKind::InvalidInput, "the limit of steps has to be at least 1")));
+        return Err(Error::new(ErrorKind::InvalidInput, "the limit of steps has to be at least 1"));
     }
-    if run.input == Value::Null {
-        return Ok(Err(Error::new(ErrorKind::InvalidInput, "there is nothing to run").with_name("EmptyInputError")));
-    }
-    let input = match main.input(&run.input) {
-        Ok(input) => input,
-        Err(error) => return Ok(Err(error)),
+    let thread = run.thread.as_deref().unwrap_or(THREAD);
+    let mut running = match &run.command {
+        Some(command) => commanded(main, world, thread, command).await?,
+        None if run.input.is_null() => main.graph.go_on(thread),
+        None => main.graph.run(main.input(&run.input)?),
     };
-    let mut running = main.graph.run_with(main.state(), vec![input]);
+    if main.saves() {
+        running = running.thread(thread);
+    }
+    if let Some(at) = run.at {
+        running = running.at(checkpoint(main, thread, at).await?);
+    }
+    if let Some(nodes) = &run.interrupt_before {
+        running = running.interrupt_before(build::breakpoints(nodes));
+    }
+    if let Some(nodes) = &run.interrupt_after {
+        running = running.interrupt_after(build::breakpoints(nodes));
+    }
+    if let Some(durability) = run.durability {
+        running = running.durability(match durability {
+            Durability::Sync => millstream::graph::Durability::Sync,
+            Durability::Async => millstream::graph::Durability::Async,
+            Durability::Exit => millstream::graph::Durability::Exit,
+        });
+    }
     if let Some(Ok(limit)) = limit {
         running = running.limit(limit);
     }
@@ -133,9 +240,37 @@ fn start(main: &Built, run: &GraphRun) -> Result<Result<Running<Json>, Error>, S
         running = running.named(name.as_str());
     }
     let tagged = run.config.tags.iter().fold(running, |running, tag| running.tag(tag.as_str()));
-    Ok(Ok(run
-        .config
-        .metadata
-        .iter()
-        .fold(tagged, |running, (key, value)| running.metadata(key.as_str(), value.clone()))))
+    let metadata = run.config.metadata.iter();
+    Ok(metadata.fold(tagged, |running, (key, value)| running.metadata(key.as_str(), value.clone())))
 }
+
+/// A run that goes on with a command.
+async fn commanded(main: &Built, world: &World, thread: &str, command: &Command) -> Result<Running<Json>, Error> {
+    let Command { resume, resume_by, update, goto } = command;
+    let goto = goto.as_ref().map(|goto| goto.evaluate(&Nothing)).transpose()?;
+    let order = Order { graph: None, update: update.clone(), goto };
+    let also = answer::command(world, &order, &|key| main.has(key))?;
+    let by_id = |answers: &Map<String, Value>| {
+        !answers.is_empty() && answers.keys().all(|id| id.len() == 32 && id.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    let running = match (resume, resume_by) {
+        (_, Some(answers)) => {
+            let state = main.graph.state(thread).await?;
+            let asked: Vec<Interrupt> = state.iter().flat_map(|state| state.interrupts()).cloned().collect();
+            let id = |question: &Value| {
+                asked.iter().find(|asked| asked.value == *question).map(|asked| asked.id.to_string())
+            };
+            let answers = answers.iter().filter_map(|(question, answer)| Some((id(question)?, answer.clone())));
+            main.graph.resume_by_id(thread, answers)
+        }
+        (Some(Value::Object(answers)), _) if by_id(answers) => main.graph.resume_by_id(thread, answers.clone()),
+        (None | Some(Value::Null), _) => return Ok(main.graph.command(thread, also)),
+        (Some(answer), _) => main.graph.resume(thread, answer),
+    };
+    Ok(running.and(also))
+}
+
+/// Nothing to look anything up in, for what stands in steps.
+struct Nothing;
+
+impl Environment for Nothing {}

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use millstream::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(State, Clone, Serialize)]
+#[derive(State, Clone, Default, Serialize, Deserialize)]
 struct Chat {
     #[reduce(add_messages)]
     messages: Vec<Message>,
@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
     while let Some(item) = items.try_next().await? {
         match item {
             Item::Message { chunk, .. } => print!("{chunk}"),
-            Item::Updates { node, updates } => println!("\n[{node}] {updates:?}"),
+            Item::Updates { node, updates, .. } => println!("\n[{node}] {updates:?}"),
             _ => {}
         }
     }

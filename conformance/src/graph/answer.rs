@@ -48,7 +48,7 @@ pub(super) fn command(world: &World, order: &Order, known: &dyn Fn(&str) -> bool
         Some(Value::Array(items)) => items.iter().collect(),
         Some(one) => vec![one],
     };
-    targets.into_iter().try_fold(command, |command, goto| Ok(command.and_goto(target(world, goto)?)))
+    targets.into_iter().try_fold(command, |command, goto| Ok(command.and_goto(target(goto)?)))
 }
 
 /// The update that an object is, of the keys that are known.
@@ -60,13 +60,10 @@ pub(super) fn update(fields: &Map<String, Value>, known: &dyn Fn(&str) -> bool) 
 }
 
 /// The node, or the send, that a value is.
-pub(super) fn target(world: &World, value: &Value) -> Result<Target<Json>> {
+pub(super) fn target(value: &Value) -> Result<Target<Json>> {
     match (value, Marker::of(value)) {
         (Value::String(node), _) => Ok(Target::from(node.as_str())),
-        (_, Some(Marker::Send(send))) => match send.arg {
-            Value::Object(fields) => Ok(Target::from(Send::new(send.node, Json::from_object(fields)))),
-            other => Err(world.lacks(format!("sending something that is no object: {other}"))),
-        },
+        (_, Some(Marker::Send(send))) => Ok(Target::from(Send::new(send.node, Json::from(send.arg)))),
         _ => Err(Error::new(ErrorKind::InvalidInput, format!("{value} is not a node to go to"))),
     }
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream::graph::{Command, Graph, Json, JsonKind, JsonUpdate, Node, Retry, Schema, StateGraph, Target};
+use millstream::graph::{
+    Command, Graph, Json, JsonKind, JsonUpdate, Node, Nodes, Retry, Schema, State, StateGraph, Target,
+};
 use millstream::{Cx, Error, ErrorKind, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::answer::{invalid_update, target, update};
 use super::script::{StateOnly, answer};
@@ -26,6 +28,7 @@ pub(super) struct Built {
     channels: Arc<BTreeMap<String, JsonKind>>,
     inputs: Option<Vec<String>>,
     outputs: Option<Vec<String>>,
+    saves: bool,
 }
 
 impl Built {
@@ -37,12 +40,6 @@ impl Built {
     fn inside(world: &Arc<World>, name: &str, depth: usize) -> Result<Self, Skip> {
         let depth = depth.checked_sub(1).ok_or_else(|| unsupported("graphs that are inside themselves"))?;
         let shape = world.shape(name)?;
-        if shape.checkpointer == Checkpointer::Own {
-            return Err(unsupported("checkpoints"));
-        }
-        if shape.interrupt_before != NodeNames::default() || shape.interrupt_after != NodeNames::default() {
-            return Err(unsupported("breakpoints"));
-        }
         let channels: Arc<BTreeMap<String, JsonKind>> =
             Arc::new(shape.channels.iter().map(|(key, kind)| (key.clone(), *kind)).collect());
         let schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
@@ -61,7 +58,15 @@ impl Built {
                     };
                     graph.node(node.name.as_str(), function)
                 }
-                NodeBody::Graph(inner) => graph.node(node.name.as_str(), Inner(Self::inside(world, inner, depth)?)),
+                NodeBody::Graph(inner) => {
+                    let Self { graph: inner, inputs, outputs, channels, .. } = Self::inside(world, inner, depth)?;
+                    let into = move |state: &Json| known_keys(&state.to_value(), inputs.as_deref(), &channels);
+                    let back = move |end: Json| match &outputs {
+                        Some(keys) => end.only(keys).into_update(),
+                        None => end.into_update(),
+                    };
+                    graph.graph_with(node.name.as_str(), inner, into, back)
+                }
                 NodeBody::Tools { .. } => return Err(unsupported("nodes that run tools")),
             };
             for (key, value) in &node.metadata {
@@ -77,27 +82,37 @@ impl Built {
                 graph = graph.retry(&node.name, retry(spec));
             }
         }
-        let graph = branches(edges(graph, shape), shape, world);
+        let graph = branches(edges(graph, shape), shape);
+        let graph = graph
+            .interrupt_before(breakpoints(&shape.interrupt_before))
+            .interrupt_after(breakpoints(&shape.interrupt_after));
         let graph = graph.compile().map_err(|error| unsupported(error.to_string()))?;
-        Ok(Self { graph, channels, inputs: shape.input_keys.clone(), outputs: shape.output_keys.clone() })
-    }
-
-    /// The state before anything was written.
-    pub(super) fn state(&self) -> Json {
-        JsonKind::initial_state(self.channels.iter().map(|(key, kind)| (key.as_str(), *kind)))
+        let graph = match shape.checkpointer {
+            Checkpointer::Own if name == "main" => graph.checkpointer(world.checkpointer()),
+            Checkpointer::Own => graph.keeping_one_state(),
+            Checkpointer::None => graph.keeping_nothing(),
+            Checkpointer::Inherited => graph,
+        };
+        let saves = name == "main" && shape.checkpointer == Checkpointer::Own;
+        Ok(Self { graph, channels, inputs: shape.input_keys.clone(), outputs: shape.output_keys.clone(), saves })
     }
 
     /// An input as what it writes.
     pub(super) fn input(&self, input: &Value) -> Result<JsonUpdate> {
-        let Value::Object(fields) = input else { return Err(invalid_update(input)) };
-        let known = |key: &&String| match &self.inputs {
-            Some(keys) => keys.contains(key),
-            None => self.channels.contains_key(*key),
-        };
-        Ok(fields
-            .iter()
-            .filter(|(key, _)| known(key))
-            .fold(JsonUpdate::new(), |all, (key, value)| all.with(key.as_str(), value.clone())))
+        if !input.is_object() {
+            return Err(invalid_update(input));
+        }
+        Ok(known_keys(input, self.inputs.as_deref(), &self.channels))
+    }
+
+    /// Whether the graph keeps the states of its threads.
+    pub(super) fn saves(&self) -> bool {
+        self.saves
+    }
+
+    /// Whether the graph has a key.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.channels.contains_key(key)
     }
 
     /// What the graph gives in the end.
@@ -119,9 +134,25 @@ impl Built {
 
     /// Runs the graph inside a node.
     pub(super) async fn invoke(&self, input: &Value, cx: &Cx) -> Result<Value> {
-        let input = self.input(input)?;
-        let state = self.graph.invoke_with(self.state(), vec![input], cx).await?;
+        let state = self.graph.invoke(self.input(input)?, cx).await?;
         Ok(self.output(&state))
+    }
+}
+
+/// What of an object a graph takes.
+fn known_keys(object: &Value, inputs: Option<&[String]>, channels: &BTreeMap<String, JsonKind>) -> JsonUpdate {
+    let known = |key: &str| match inputs {
+        Some(keys) => keys.iter().any(|known| known == key),
+        None => channels.contains_key(key),
+    };
+    update(object.as_object().unwrap_or(&Map::new()), &known)
+}
+
+/// Breakpoints as the engine takes them.
+pub(super) fn breakpoints(names: &NodeNames) -> Nodes {
+    match names {
+        NodeNames::All => Nodes::All,
+        NodeNames::Some(names) => Nodes::Some(names.iter().map(|name| name.as_str().into()).collect()),
     }
 }
 
@@ -132,12 +163,11 @@ fn edges(graph: StateGraph<Json>, shape: &Shape) -> StateGraph<Json> {
     })
 }
 
-fn branches(graph: StateGraph<Json>, shape: &Shape, world: &Arc<World>) -> StateGraph<Json> {
+fn branches(graph: StateGraph<Json>, shape: &Shape) -> StateGraph<Json> {
     shape.branches.iter().fold(graph, |graph, branch| {
         let Branch { from, path, map, name } = branch.clone();
-        let world = world.clone();
         let targets = map.as_ref().map(|map| map.values().cloned().collect::<Vec<_>>());
-        let route = move |state: &Json| route(&world, &path, map.as_ref(), state);
+        let route = move |state: &Json| route(&path, map.as_ref(), state);
         let graph = match targets {
             Some(targets) => graph.branch_to(&from, &targets.iter().map(String::as_str).collect::<Vec<_>>(), route),
             None => graph.try_branch(&from, route),
@@ -146,12 +176,7 @@ fn branches(graph: StateGraph<Json>, shape: &Shape, world: &Arc<World>) -> State
     })
 }
 
-fn route(
-    world: &World,
-    path: &Expression,
-    map: Option<&BTreeMap<String, String>>,
-    state: &Json,
-) -> Result<Vec<Target<Json>>> {
+fn route(path: &Expression, map: Option<&BTreeMap<String, String>>, state: &Json) -> Result<Vec<Target<Json>>> {
     let answer = path.evaluate(&StateOnly(state))?;
     let items = match answer {
         Value::Array(items) => items,
@@ -167,7 +192,7 @@ fn route(
         }
         (None, _) => Ok(item),
     };
-    items.into_iter().map(|item| target(world, &meant(item)?)).collect()
+    items.into_iter().map(|item| target(&meant(item)?)).collect()
 }
 
 fn retry(spec: &RetrySpec) -> Retry {
@@ -200,19 +225,6 @@ impl Node<Json> for Function {
                 answer(&self.world, ops, &|key| self.channels.contains_key(key), &state, &cx).await
             }
             _ => Err(self.world.lacks("this node")),
-        }
-    }
-}
-
-/// A graph as a node: it is given what it has a key for, and gives its own output.
-struct Inner(Built);
-
-impl Node<Json> for Inner {
-    async fn run(&self, state: Arc<Json>, cx: Cx) -> Result<Command<Json>> {
-        let Self(built) = self;
-        match built.invoke(&state.to_value(), &cx).await? {
-            Value::Object(fields) => Ok(Command::none().update(update(&fields, &|_| true))),
-            _ => Ok(Command::none()),
         }
     }
 }

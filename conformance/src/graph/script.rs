@@ -156,7 +156,10 @@ impl<'a> Script<'a> {
                 return self.run(choice).await;
             }
             Op::Return { value } => return Ok(ControlFlow::Break(self.value(value)?)),
-            Op::Interrupt { .. } => return Err(self.world.lacks("interrupts")),
+            Op::Interrupt { value, into } => {
+                let answer = self.cx.interrupt(self.value(value)?).await?;
+                self.keep(into.as_ref(), answer);
+            }
         }
         Ok(ControlFlow::Continue(()))
     }

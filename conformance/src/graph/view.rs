@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 
 use millstream::graph::ShownMessages;
-use millstream::{Body, Chunk, Event, Finish, Part, Payload, Scope};
+use millstream::{Body, Chunk, Event, Finish, Interrupt, Part, Payload, Scope, Task};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::snapshot;
 use crate::message::Pieces;
 use crate::outcome::{Skip, task_failure, unsupported};
 
@@ -51,78 +52,133 @@ pub(super) struct StreamView {
     keys: Keys,
     /// The keys of the outermost graph that were written since its values were told.
     written: BTreeSet<String>,
+    /// Whether the run goes on where another has stopped, and has told no values yet.
+    goes_on: bool,
     shown: ShownMessages,
     pieces: HashMap<Uuid, Pieces>,
 }
 
 impl StreamView {
-    /// The view of a run that is given `input`.
+    /// The view of a run that is given `input`; none if it goes on.
     pub(super) fn new(
         modes: &[String],
         subgraphs: bool,
         with_interrupts: bool,
         keys: Keys,
-        input: &Value,
+        input: Option<&Value>,
     ) -> Result<Self, Skip> {
-        let known = ["values", "updates", "messages", "custom", "tasks"];
+        let known = ["values", "updates", "messages", "custom", "tasks", "checkpoints", "debug"];
         if let Some(mode) = modes.iter().find(|mode| !known.contains(&mode.as_str())) {
             return Err(unsupported(format!("the stream mode {mode}")));
         }
-        let written = input.as_object().into_iter().flat_map(Map::keys).cloned().collect();
+        let written = input.and_then(Value::as_object).into_iter().flat_map(Map::keys).cloned().collect();
         let (modes, shown, pieces) = (modes.to_vec(), ShownMessages::default(), HashMap::new());
-        Ok(Self { modes, subgraphs, with_interrupts, keys, written, shown, pieces })
+        let goes_on = input.is_none();
+        Ok(Self { modes, subgraphs, with_interrupts, keys, written, goes_on, shown, pieces })
     }
 
     /// What the stream yields for the event.
-    pub(super) fn push(&mut self, event: &Event) -> Option<Value> {
+    pub(super) fn push(&mut self, event: &Event) -> Vec<Value> {
         let scope = &*event.scope;
         let inside = !scope.namespace.is_empty();
         if inside && !self.subgraphs {
-            return None;
+            return Vec::new();
         }
         if let Body::Updates { updates, .. } = &event.body
             && !inside
         {
             self.written.extend(writes_of(updates).into_iter().map(|(key, _)| key));
         }
-        let (mode, data) = match &event.body {
-            Body::Values { state } => ("values", self.values(state, inside)?),
-            Body::Updates { node, updates } => {
-                ("updates", json!({ &**node: self.updates(&writes_of(updates), inside) }))
+        let told =
+            self.data(event, inside).into_iter().filter(|(mode, ..)| self.modes.iter().any(|wanted| wanted == mode));
+        told.map(|(mode, data, interrupts)| {
+            let mut told = json!({"ns": scope.namespace, "mode": mode, "data": data});
+            if self.with_interrupts && mode == "values" {
+                told["interrupts"] = json!(interrupts);
             }
-            Body::Message { chunk } if self.shown.shows(event) => ("messages", self.message(scope, chunk)?),
+            told
+        })
+        .collect()
+    }
+
+    fn data(&mut self, event: &Event, inside: bool) -> Vec<(&'static str, Value, Vec<Interrupt>)> {
+        let scope = &*event.scope;
+        let one = |mode, data| vec![(mode, data, Vec::new())];
+        match &event.body {
+            Body::Values { state } => self.values(state, inside).map(|data| one("values", data)).unwrap_or_default(),
+            Body::Updates { node, updates, cached } => {
+                let mut told = json!({ &**node: self.updates(&writes_of(updates), inside) });
+                if *cached {
+                    told["__metadata__"] = json!({ "cached": true });
+                }
+                one("updates", told)
+            }
+            Body::Interrupted { interrupts, state } => {
+                let mut told = one("updates", json!({ "__interrupt__": interrupts }));
+                // At a breakpoint nothing is asked, and the values are as they were told.
+                if !interrupts.is_empty() {
+                    told.push(("values", self.interrupted(interrupts, state, inside), interrupts.clone()));
+                }
+                told
+            }
+            Body::Message { chunk } if self.shown.shows(event) => {
+                self.message(scope, chunk).map(|data| one("messages", data)).unwrap_or_default()
+            }
             Body::MessageReturned { message } if self.shown.shows(event) => {
-                ("messages", json!([message.json(), scope.metadata]))
+                one("messages", json!([message.json(), scope.metadata]))
             }
-            Body::Custom { value } => ("custom", value.clone()),
+            Body::Custom { value } => one("custom", value.clone()),
             Body::TaskStarted { task, input } => {
-                let triggers = &task.triggers;
-                let started = json!({"id": task.id, "name": &*task.name, "input": input.json(), "triggers": triggers});
-                ("tasks", started)
+                let mut told =
+                    json!({"id": task.id, "name": &*task.name, "input": input.json(), "triggers": task.triggers});
+                let metadata = task_metadata(scope, task);
+                if !metadata.is_empty() {
+                    told["metadata"] = Value::Object(metadata);
+                }
+                with_debug("tasks", "task", task.step, told)
             }
-            Body::TaskFinished { task, result, error } => {
-                let error = error.as_ref().map(task_failure);
-                let result = self.result(&writes_of(result), inside);
-                let (id, name) = (task.id, &*task.name);
-                ("tasks", json!({"id": id, "name": name, "error": error, "result": result, "interrupts": []}))
+            Body::TaskFinished { task, result, error, interrupts } => {
+                let writes: Vec<_> =
+                    writes_of(result).into_iter().filter(|(key, _)| inside || self.is_channel(key)).collect();
+                let told = json!({
+                    "id": task.id, "name": &*task.name, "error": error.as_ref().map(task_failure),
+                    "result": snapshot::result_of(&writes), "interrupts": interrupts,
+                });
+                with_debug("tasks", "task_result", task.step, told)
             }
-            _ => return None,
+            Body::Checkpoint(checkpoint) => {
+                with_debug("checkpoints", "checkpoint", checkpoint.step, snapshot::event(checkpoint))
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The values while somebody is waited for.
+    fn interrupted(&self, interrupts: &[Interrupt], state: &Payload, inside: bool) -> Value {
+        let mut told = match &self.keys {
+            Keys::One(_) if !inside => json!({}),
+            _ if inside => state.json(),
+            keys => keys.shown(&state.json()),
         };
-        if !self.modes.iter().any(|wanted| wanted == mode) {
-            return None;
+        if let (false, Some(fields)) = (self.with_interrupts, told.as_object_mut()) {
+            fields.insert("__interrupt__".to_owned(), json!(interrupts));
         }
-        let mut told = json!({"ns": scope.namespace, "mode": mode, "data": data});
-        if self.with_interrupts && mode == "values" {
-            told["interrupts"] = json!([]);
+        told
+    }
+
+    fn is_channel(&self, key: &str) -> bool {
+        match &self.keys {
+            Keys::All(keys) => keys.contains(key),
+            _ => true,
         }
-        Some(told)
     }
 
     fn values(&mut self, state: &Payload, inside: bool) -> Option<Value> {
         if inside {
             return Some(state.json());
         }
-        let told = std::mem::take(&mut self.written).iter().any(|key| self.keys.contains(key));
+        let goes_on = std::mem::take(&mut self.goes_on);
+        let told = goes_on | std::mem::take(&mut self.written).iter().any(|key| self.keys.contains(key));
         told.then(|| self.keys.shown(&state.json()))
     }
 
@@ -143,16 +199,6 @@ impl StreamView {
         }
     }
 
-    fn result(&self, writes: &[(String, Value)], inside: bool) -> Value {
-        let mut result: Map<String, Value> = Map::new();
-        for (key, value) in writes.iter().filter(|(key, _)| inside || self.keys.contains(key)) {
-            let same: Vec<&Value> = writes.iter().filter(|(other, _)| other == key).map(|(_, value)| value).collect();
-            let told = if same.len() > 1 { json!({ "$writes": same }) } else { value.clone() };
-            result.insert(key.clone(), told);
-        }
-        Value::Object(result)
-    }
-
     fn message(&mut self, scope: &Scope, chunk: &Chunk) -> Option<Value> {
         // The reference does not end a message whose model failed.
         if let Some(Part::End { finish: Finish::Failed | Finish::Cancelled | Finish::Truncated, .. }) = chunk.last() {
@@ -168,8 +214,27 @@ impl StreamView {
     }
 }
 
+/// The same twice: on its own, and wrapped for the mode debug.
+fn with_debug(mode: &'static str, kind: &str, step: i64, told: Value) -> Vec<(&'static str, Value, Vec<Interrupt>)> {
+    let wrapped = json!({ "step": step, "type": kind, "payload": told });
+    vec![(mode, told, Vec::new()), ("debug", wrapped, Vec::new())]
+}
+
+/// What somebody who wrote the graph, or started the run, says of a task.
+fn task_metadata(scope: &Scope, task: &Task) -> Map<String, Value> {
+    let known = |key: &str| key.starts_with("langgraph_") || key == "thread_id" || key.starts_with("checkpoint_");
+    let mut metadata: Map<String, Value> =
+        scope.metadata.iter().filter(|(key, _)| !known(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+    metadata.extend(task.metadata.clone());
+    let tags: Vec<&String> = scope.tags.iter().filter(|tag| !tag.starts_with("seq:step")).collect();
+    if !tags.is_empty() {
+        metadata.insert("tags".to_owned(), json!(tags));
+    }
+    metadata
+}
+
 /// The keys that updates write, and what, one after the other.
-fn writes_of(updates: &[Payload]) -> Vec<(String, Value)> {
+pub(super) fn writes_of(updates: &[Payload]) -> Vec<(String, Value)> {
     let objects = updates.iter().filter_map(|update| match update.json() {
         Value::Object(fields) => Some(fields),
         _ => None,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
+use millstream::graph::Memory;
 use millstream::{Error, ErrorKind};
 
 use crate::case::{Graph, Op, Parts, Shape, Tool};
@@ -17,13 +18,14 @@ pub(super) struct World {
     /// How often each `fail_first` has run. The ops stay where they are as long as the world is there, so their address is their name.
     failures: Mutex<HashMap<usize, u32>>,
     missing: Mutex<Option<Skip>>,
+    checkpointer: Memory,
 }
 
 impl World {
     pub(super) fn new(parts: Parts) -> Self {
         let models = parts.models.iter().map(|(name, script)| (name.clone(), ScriptedModel::new(script.clone())));
         let models = models.collect();
-        Self { parts, models, failures: Mutex::default(), missing: Mutex::default() }
+        Self { parts, models, failures: Mutex::default(), missing: Mutex::default(), checkpointer: Memory::new() }
     }
 
     /// The graph of nodes and edges with this name.
@@ -55,6 +57,11 @@ impl World {
     /// A tool of the case.
     pub(super) fn tool(&self, name: &str) -> Result<&Tool, Error> {
         self.parts.tools.get(name).ok_or_else(|| self.lacks(format!("the tool {name:?}, which the case does not have")))
+    }
+
+    /// Where the main graph keeps its state.
+    pub(super) fn checkpointer(&self) -> Memory {
+        self.checkpointer.clone()
     }
 
     /// Counts one more time of a `fail_first`.

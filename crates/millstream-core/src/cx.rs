@@ -1,9 +1,12 @@
 //! The context of an execution: cancellation, identity, and the way out for events. It is passed, never ambient.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +38,18 @@ pub struct Cx {
     scope: Arc<Scope>,
     /// How many graphs have run in the task so far.
     graphs: Arc<AtomicUsize>,
+    /// The task of a graph that this is a part of.
+    host: Option<Arc<dyn TaskHost>>,
+}
+
+/// What the task of a graph is for everything that runs inside it: whom [`Cx::interrupt`] asks, and where graphs inside find the graph around
+/// them.
+pub trait TaskHost: Any + fmt::Debug + Send + Sync {
+    /// The answer to the next question of this task.
+    ///
+    /// # Errors
+    /// [`Interrupt::error`](crate::Interrupt::error) if there is no answer yet.
+    fn ask(&self, question: Value) -> Result<Value>;
 }
 
 /// What all executions inside one run share.
@@ -97,7 +112,7 @@ impl Cx {
         let parent_ids = Arc::default();
         let scope =
             Scope { run_id, parent_ids, kind, name, tags, metadata, namespace: Vec::new(), node: None, task: None };
-        Self { run, scope: Arc::new(scope), graphs: Arc::default() }
+        Self { run, scope: Arc::new(scope), graphs: Arc::default(), host: None }
     }
 
     /// The context of an execution inside this one. Its tags and metadata are added to what it inherits.
@@ -124,27 +139,61 @@ impl Cx {
             node: outer.node.clone(),
             task: outer.task,
         };
-        Self { run: self.run.clone(), scope: Arc::new(scope), graphs: self.graphs.clone() }
+        let (run, graphs, host) = (self.run.clone(), self.graphs.clone(), self.host.clone());
+        Self { run, scope: Arc::new(scope), graphs, host }
     }
 
     /// The context of a task of a graph, inside this one: a node's turn.
     #[must_use]
-    pub fn task(&self, label: Label, task: Uuid) -> Self {
+    pub fn task(&self, label: Label, task: Uuid, host: Arc<dyn TaskHost>) -> Self {
         let node = label.name.clone();
         let child = self.child(label).edit(|scope| (scope.node, scope.task) = (Some(node), Some(task)));
-        Self { graphs: Arc::default(), ..child }
+        Self { graphs: Arc::default(), host: Some(host), ..child }
     }
 
     /// The context of a graph that runs inside this one: inside a task its namespace is one segment deeper, and one more with a number for
-    /// each graph but the first that the task runs.
+    /// each graph but the first that the task runs. The segment of a graph that keeps one state for all its runs has no task id.
     #[must_use]
-    pub fn graph(&self, label: Label) -> Self {
+    pub fn graph(&self, label: Label, one_state: bool) -> Self {
         self.child(label).edit(|scope| {
             if let (Some(node), Some(task)) = (scope.node.take(), scope.task.take()) {
-                scope.namespace.push(format!("{node}:{task}"));
+                scope.namespace.push(if one_state { node.to_string() } else { format!("{node}:{task}") });
                 let before = self.graphs.fetch_add(1, Ordering::Relaxed);
                 scope.namespace.extend((before > 0).then(|| before.to_string()));
             }
+        })
+    }
+
+    /// The task of a graph that this is a part of, if it is an `H`.
+    pub fn host<H: TaskHost>(&self) -> Option<Arc<H>> {
+        let host: Arc<dyn Any + Send + Sync> = self.host.clone()?;
+        host.downcast().ok()
+    }
+
+    /// Asks a person. The first time, the error that comes back ends the node, and the graph waits; when the answer is there the node runs again from its
+    /// beginning, and this gives the answer. A node that asks several times gets the answers in their order.
+    ///
+    /// ```
+    /// use millstream_core::{Cx, Result};
+    /// use serde_json::json;
+    ///
+    /// async fn send(draft: &str, cx: &Cx) -> Result<&'static str> {
+    ///     let agreed: bool = cx.interrupt(json!({ "send": draft })).await?;
+    ///     Ok(if agreed { "sent" } else { "thrown away" })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// `interrupted`, to be passed on with `?`; `invalid_input` outside of a graph with a checkpointer, and for an answer that is no `T`.
+    pub async fn interrupt<T: DeserializeOwned>(&self, question: impl Serialize) -> Result<T> {
+        let Some(host) = &self.host else {
+            let message = "only a node of a graph, or what it calls, can ask a person; there is no graph here";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        };
+        let answer = host.ask(json(question)?)?;
+        serde_json::from_value(answer.clone()).map_err(|error| {
+            let message = format!("the answer {answer} is not what the node asked for: {error}");
+            Error::new(ErrorKind::InvalidInput, message).with_source(error)
         })
     }
 

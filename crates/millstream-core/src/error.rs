@@ -73,6 +73,8 @@ pub enum ErrorKind {
     Truncated,
     /// The run was stopped.
     Cancelled,
+    /// The run waits for a person: [`Interrupt::of`](crate::Interrupt::of) says what for.
+    Interrupted,
     /// Something was emitted after the run had ended.
     RunEnded,
     /// A limit of this process was reached.
@@ -112,6 +114,7 @@ impl ErrorKind {
             Self::TotalTimeout => ("total_timeout", true, "The answer took longer than allowed."),
             Self::Truncated => ("truncated", true, "The answer was cut off before its end."),
             Self::Cancelled => ("cancelled", false, "The run was stopped."),
+            Self::Interrupted => ("interrupted", false, "The run waits for an answer."),
             Self::RunEnded => ("run_ended", false, "The run has already ended."),
             Self::LimitExceeded => ("limit_exceeded", false, "A limit of this server was reached."),
             Self::Failed => ("failed", false, "The run failed."),

@@ -1,5 +1,6 @@
 //! What happens in a run, as one closed set of events. Everything that anybody sees of a run is a view of these.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -118,7 +119,19 @@ pub enum Body {
         node: Arc<str>,
         /// What it changes; none if nothing.
         updates: Vec<Payload>,
+        /// Whether it returned in an earlier run, and what it gave then is taken over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        cached: bool,
     },
+    /// A graph waits for a person: a task asked something, or the graph has come to a breakpoint.
+    Interrupted {
+        /// What was asked; nothing at a breakpoint.
+        interrupts: Vec<Interrupt>,
+        /// The state as it was at the beginning of the step.
+        state: Payload,
+    },
+    /// A graph with a checkpointer is about to run a superstep, or has come to its end: where it is.
+    Checkpoint(Box<CheckpointEvent>),
     /// A task of a superstep begins.
     TaskStarted {
         /// Which.
@@ -135,6 +148,9 @@ pub enum Body {
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<TaskError>,
+        /// What it asked and has no answer to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        interrupts: Vec<Interrupt>,
     },
     /// A tool begins.
     ToolStarted {
@@ -168,22 +184,98 @@ pub enum Body {
 
 /// One execution of one node in one superstep of a graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Task {
-    /// Its id; also the last segment of the namespace of what runs inside.
+    /// Its id; also the last segment of the namespace of what runs inside. The same in every run that goes on from the same checkpoint.
     pub id: Uuid,
     /// The node.
     pub name: Arc<str>,
     /// The channels that can start the node.
     pub triggers: Arc<[String]>,
+    /// The superstep.
+    pub step: i64,
+    /// The metadata of the node.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
 }
 
-impl Task {
-    /// A task with a new id.
-    pub fn new(name: Arc<str>, triggers: Arc<[String]>) -> Self {
-        Self { id: Uuid::new_v4(), name, triggers }
+/// Where a graph with a checkpointer is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointEvent {
+    /// The checkpoint.
+    pub at: CheckpointPlace,
+    /// The one before it.
+    pub parent: Option<CheckpointPlace>,
+    /// What made it: `input`, `loop`, `update` or `fork`.
+    pub source: String,
+    /// The superstep after which it was made; -1 for the input.
+    pub step: i64,
+    /// The checkpoints of the graphs around this one, by their namespaces.
+    pub parents: BTreeMap<String, Uuid>,
+    /// The state.
+    pub state: Payload,
+    /// What runs next.
+    pub tasks: Vec<CheckpointTask>,
+}
+
+/// The address of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointPlace {
+    /// The thread.
+    pub thread: Arc<str>,
+    /// The graph in the thread: the tasks around it, outermost first, joined by `|`; empty for the outermost graph.
+    pub namespace: Arc<str>,
+    /// The checkpoint.
+    pub id: Uuid,
+}
+
+/// A task that is to run after a checkpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointTask {
+    /// Its id.
+    pub id: Uuid,
+    /// The node.
+    pub name: Arc<str>,
+    /// Why it failed the last time.
+    pub error: Option<TaskError>,
+    /// What it has asked.
+    pub interrupts: Vec<Interrupt>,
+    /// What it changes, if it has already run.
+    pub result: Option<Vec<Payload>>,
+    /// The namespace of the graph that the node is, if it is one.
+    pub graph: Option<Arc<str>>,
+}
+
+/// A question to a person, for whose answer a graph waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interrupt {
+    /// Its id, 32 hexadecimal digits: what an answer names.
+    pub id: Arc<str>,
+    /// What is asked.
+    pub value: Value,
+}
+
+impl Interrupt {
+    /// What the run waits for that ended with `error`; nothing if it failed for another reason, or has come to a breakpoint.
+    pub fn of(error: &Error) -> &[Self] {
+        let asked = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Asked>());
+        asked.map(|Asked(interrupts)| interrupts.as_slice()).unwrap_or_default()
+    }
+
+    /// The error with which an execution ends that waits for answers to these.
+    pub fn error(interrupts: Vec<Self>) -> Error {
+        let message = match interrupts.as_slice() {
+            [] => "the graph has come to a breakpoint".to_owned(),
+            [one] => format!("the graph waits for an answer to {}", one.value),
+            many => format!("the graph waits for {} answers", many.len()),
+        };
+        Error::new(ErrorKind::Interrupted, message).with_source(Asked(interrupts))
     }
 }
+
+/// The cause of an error that is an interrupt.
+#[derive(Debug, thiserror::Error)]
+#[error("{} questions have no answer yet", .0.len())]
+struct Asked(Vec<Interrupt>);
 
 /// Why a task failed, in full: for whoever runs the graph, not for its clients.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -248,6 +340,7 @@ impl Outcome {
     pub fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Cancelled => Self::Cancelled,
+            ErrorKind::Interrupted => Self::Interrupted,
             ErrorKind::Truncated => Self::Truncated,
             _ => Self::Failed,
         }
@@ -263,7 +356,7 @@ impl Outcome {
 /// assert!(some.contains(Channels::CUSTOM) && !some.contains(Channels::RUNNABLES));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Channels(u8);
+pub struct Channels(u16);
 
 impl Channels {
     /// Only the start and the end of the run.
@@ -282,8 +375,10 @@ impl Channels {
     pub const TASKS: Self = Self(32);
     /// Tools that run: what they were asked, what they say.
     pub const TOOLS: Self = Self(64);
+    /// Where graphs are.
+    pub const CHECKPOINTS: Self = Self(128);
     /// Everything.
-    pub const ALL: Self = Self(127);
+    pub const ALL: Self = Self(255);
 
     /// Whether all of `other` is in `self`.
     pub fn contains(self, other: Self) -> bool {

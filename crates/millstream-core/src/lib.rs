@@ -26,10 +26,13 @@ mod tool;
 mod usage;
 
 pub use chain::Chain;
-pub use cx::{Cx, Label};
+pub use cx::{Cx, Label, TaskHost};
 pub use demo::Demo;
 pub use error::{Error, ErrorKind, PublicError, Result};
-pub use event::{Body, Channels, Event, Finished, Kind, Metadata, Outcome, Scope, Task, TaskError};
+pub use event::{
+    Body, Channels, CheckpointEvent, CheckpointPlace, CheckpointTask, Event, Finished, Interrupt, Kind, Metadata,
+    Outcome, Scope, Task, TaskError,
+};
 pub use fold::MessageFold;
 pub use message::{
     Block, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role, ToolCall, add_messages, join_messages,

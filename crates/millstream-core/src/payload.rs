@@ -22,18 +22,12 @@ use serde_json::Value;
 pub struct Payload(Arc<dyn Shown>);
 
 trait Shown: Any + Send + Sync {
-    fn json(&self) -> Value;
-    fn as_any(&self) -> &dyn Any;
+    fn json(&self) -> Result<Value, serde_json::Error>;
 }
 
 impl<T: Serialize + Any + Send + Sync> Shown for T {
-    fn json(&self) -> Value {
-        // A value that cannot be JSON is an error of that item, not of the stream (R38).
-        serde_json::to_value(self).unwrap_or_else(|error| serde_json::json!({ "unserialisable": error.to_string() }))
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
+    fn json(&self) -> Result<Value, serde_json::Error> {
+        serde_json::to_value(self)
     }
 }
 
@@ -43,15 +37,34 @@ impl Payload {
         Self(Arc::new(value))
     }
 
-    /// The value as JSON.
+    /// A value that is shared already.
+    pub fn shared<T: Serialize + Send + Sync + 'static>(value: Arc<T>) -> Self {
+        Self(value)
+    }
+
+    /// The value as JSON. One that cannot be JSON says so in its place: an error of that item, not of the stream (R38).
     pub fn json(&self) -> Value {
+        self.try_json().unwrap_or_else(|error| serde_json::json!({ "unserialisable": error.to_string() }))
+    }
+
+    /// The value as JSON.
+    ///
+    /// # Errors
+    /// If it cannot be JSON, for example a map whose keys are not texts.
+    pub fn try_json(&self) -> Result<Value, serde_json::Error> {
         self.0.json()
     }
 
     /// The value, if it is a `T`.
     pub fn downcast<T: 'static>(&self) -> Option<&T> {
-        // Through the reference, since the `Arc` is `Any` too.
-        (*self.0).as_any().downcast_ref()
+        let value: &dyn Any = &*self.0;
+        value.downcast_ref()
+    }
+
+    /// The value itself, shared, if it is a `T`.
+    pub fn into_shared<T: Send + Sync + 'static>(self) -> Option<Arc<T>> {
+        let value: Arc<dyn Any + Send + Sync> = self.0;
+        value.downcast().ok()
     }
 }
 

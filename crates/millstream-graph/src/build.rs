@@ -5,12 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream_core::{Error, ErrorKind, Metadata, Result};
+use millstream_core::{Error, ErrorKind, Metadata, Payload, Result};
 use serde_json::Value;
 
+use crate::answer::Goto;
+use crate::breakpoints::{Breakpoints, Nodes};
 use crate::check;
 use crate::command::Target;
 use crate::graph::Graph;
+use crate::nested::{Inner, Nested};
 use crate::node::{AnyNode, Node, Retry};
 use crate::plan::Plan;
 use crate::state::{Schema, State, Typed};
@@ -21,30 +24,36 @@ pub const START: &str = "__start__";
 pub const END: &str = "__end__";
 
 /// What a node sees of the state.
-pub(crate) type View<S> = Arc<dyn Fn(&S) -> S + Send + Sync>;
+type View = Arc<dyn Fn(&Payload) -> Payload + Send + Sync>;
 
-type Route<S> = Arc<dyn Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync>;
+/// Where a branch goes with a state.
+type Route = Arc<dyn Fn(&Payload) -> Result<Vec<Goto>> + Send + Sync>;
 
 /// A graph that is being built.
 #[must_use = "a graph is built by `compile`"]
 pub struct StateGraph<S: State> {
     pub(crate) schema: Schema<S>,
     pub(crate) name: Arc<str>,
-    pub(crate) nodes: BTreeMap<Arc<str>, NodeSpec<S>>,
+    pub(crate) nodes: BTreeMap<Arc<str>, NodeSpec>,
     pub(crate) edges: Vec<Edge>,
-    pub(crate) branches: Vec<Branch<S>>,
+    pub(crate) branches: Vec<Branch>,
+    pub(crate) breakpoints: Breakpoints,
     /// Mistakes that were already seen, in the order in which they were made.
     pub(crate) mistakes: Vec<String>,
 }
 
 /// A node and how it is run.
-pub(crate) struct NodeSpec<S: State> {
-    pub(crate) node: AnyNode<S>,
+pub(crate) struct NodeSpec {
+    pub(crate) node: AnyNode,
+    /// The number of the node, in the order in which they were added.
+    pub(crate) number: usize,
+    /// The graph that the node is, if it is one.
+    pub(crate) inner: Option<Inner>,
     pub(crate) deferred: bool,
     pub(crate) retry: Option<Retry>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) metadata: Metadata,
-    pub(crate) sees: Option<View<S>>,
+    pub(crate) sees: Option<View>,
 }
 
 /// From one or several nodes, which are all waited for, to another.
@@ -55,11 +64,11 @@ pub(crate) struct Edge {
 }
 
 /// A conditional edge.
-pub(crate) struct Branch<S: State> {
+pub(crate) struct Branch {
     /// For events.
     pub(crate) name: Arc<str>,
     pub(crate) from: Arc<str>,
-    pub(crate) route: Route<S>,
+    pub(crate) route: Route,
     /// Where it may go, if that was said: for checks and drawings.
     pub(crate) targets: Option<Vec<Arc<str>>>,
 }
@@ -86,6 +95,7 @@ impl<S: State> StateGraph<S> {
             nodes: BTreeMap::new(),
             edges: Vec::new(),
             branches: Vec::new(),
+            breakpoints: Breakpoints::default(),
             mistakes: Vec::new(),
         }
     }
@@ -97,19 +107,57 @@ impl<S: State> StateGraph<S> {
     }
 
     /// Adds a node.
-    pub fn node(mut self, name: impl Into<Arc<str>>, node: impl Node<S>) -> Self {
-        let name = name.into();
+    pub fn node(self, name: impl Into<Arc<str>>, node: impl Node<S>) -> Self {
+        self.add_node(name.into(), AnyNode::new(node), None)
+    }
+
+    /// Adds a graph on the same state as a node: it is given the state as its input, and what it gives in the end is written as if a function had
+    /// returned it. So a list that both append to gets what was in it a second time; give such a graph a state of its own, and use
+    /// [`graph_with`](Self::graph_with).
+    pub fn graph(self, name: impl Into<Arc<str>>, graph: Graph<S>) -> Self {
+        self.graph_with(name, graph, |state: &S| state.clone().into_update(), |end: S| end.into_update())
+    }
+
+    /// Adds a graph on another state as a node: `into` makes its input of this graph's state, and `back` an update of what it gives in the end.
+    pub fn graph_with<T: State>(
+        self,
+        name: impl Into<Arc<str>>,
+        graph: Graph<T>,
+        into: impl Fn(&S) -> T::Update + Send + Sync + 'static,
+        back: impl Fn(T) -> S::Update + Send + Sync + 'static,
+    ) -> Self {
+        let inner = graph.inner();
+        let node = Nested { graph, into, back };
+        self.add_node(name.into(), AnyNode::new::<S>(node), Some(inner))
+    }
+
+    fn add_node(mut self, name: Arc<str>, node: AnyNode, inner: Option<Inner>) -> Self {
         let spec = NodeSpec {
-            node: AnyNode::new(node),
+            node,
+            number: self.nodes.len(),
+            inner,
             deferred: false,
             retry: None,
             timeout: None,
             metadata: Metadata::new(),
             sees: None,
         };
-        if self.nodes.insert(name.clone(), spec).is_some() {
+        if self.nodes.contains_key(&name) {
             self.mistakes.push(format!("there are two nodes {name:?}"));
         }
+        self.nodes.insert(name, spec);
+        self
+    }
+
+    /// Stops every run before these nodes: it waits until [`go_on`](Graph::go_on) is called. Needs a checkpointer.
+    pub fn interrupt_before(mut self, nodes: impl Into<Nodes>) -> Self {
+        self.breakpoints.before = nodes.into();
+        self
+    }
+
+    /// Stops every run after these nodes. Needs a checkpointer.
+    pub fn interrupt_after(mut self, nodes: impl Into<Nodes>) -> Self {
+        self.breakpoints.after = nodes.into();
         self
     }
 
@@ -131,6 +179,10 @@ impl<S: State> StateGraph<S> {
     /// Shows the node `name`, which is there already, and the branches that leave it only what `view` makes of the state. What is sent to the
     /// node it sees as it is.
     pub fn sees(self, name: &str, view: impl Fn(&S) -> S + Send + Sync + 'static) -> Self {
+        let view = move |state: &Payload| match state.downcast::<S>() {
+            Some(state) => Payload::new(view(state)),
+            None => state.clone(),
+        };
         self.edit(name, |node| node.sees = Some(Arc::new(view)))
     }
 
@@ -142,7 +194,7 @@ impl<S: State> StateGraph<S> {
         })
     }
 
-    fn edit(mut self, name: &str, change: impl FnOnce(&mut NodeSpec<S>)) -> Self {
+    fn edit(mut self, name: &str, change: impl FnOnce(&mut NodeSpec)) -> Self {
         match self.nodes.get_mut(name) {
             Some(node) => change(node),
             None => self.mistakes.push(format!("there is no node {name:?} to change; add it first")),
@@ -173,7 +225,7 @@ impl<S: State> StateGraph<S> {
         R: Fn(&S) -> T + Send + Sync + 'static,
         T: IntoTargets<S>,
     {
-        self.add_branch(from, Arc::new(move |state| Ok(route(state).into_targets())), None)
+        self.add_branch(from, move |state| Ok(route(state).into_targets()), None)
     }
 
     /// A branch that may fail.
@@ -181,7 +233,7 @@ impl<S: State> StateGraph<S> {
     where
         R: Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync + 'static,
     {
-        self.add_branch(from, Arc::new(route), None)
+        self.add_branch(from, route, None)
     }
 
     /// A branch that may fail, and that says where it may go.
@@ -190,7 +242,7 @@ impl<S: State> StateGraph<S> {
         R: Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync + 'static,
     {
         let targets = targets.iter().map(|target| Arc::from(*target)).collect();
-        self.add_branch(from, Arc::new(route), Some(targets))
+        self.add_branch(from, route, Some(targets))
     }
 
     /// Names the branch that was added last, for events; `route` unless named.
@@ -202,8 +254,18 @@ impl<S: State> StateGraph<S> {
         self
     }
 
-    fn add_branch(mut self, from: &str, route: Route<S>, targets: Option<Vec<Arc<str>>>) -> Self {
-        self.branches.push(Branch { name: "route".into(), from: from.into(), route, targets });
+    fn add_branch(
+        mut self,
+        from: &str,
+        route: impl Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync + 'static,
+        targets: Option<Vec<Arc<str>>>,
+    ) -> Self {
+        let route = move |state: &Payload| {
+            let wrong = || Error::new(ErrorKind::Internal, "a branch met a state of another type than its own");
+            let targets = route(state.downcast::<S>().ok_or_else(wrong)?)?;
+            Ok(targets.into_iter().map(Goto::from).collect())
+        };
+        self.branches.push(Branch { name: "route".into(), from: from.into(), route: Arc::new(route), targets });
         self
     }
 

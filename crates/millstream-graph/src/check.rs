@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::breakpoints::Nodes;
 use crate::build::{END, START, StateGraph};
 use crate::state::State;
 
@@ -37,6 +38,10 @@ pub(crate) fn mistakes<S: State>(graph: &StateGraph<S>) -> Vec<String> {
             mistakes
                 .push(format!("a branch of {from:?} leads to {to:?}, which is not a node{}", suggestion(graph, to)));
         }
+    }
+    let stops = [&graph.breakpoints.before, &graph.breakpoints.after].into_iter().flat_map(Nodes::names);
+    for name in stops.filter(|name| !known(name)) {
+        mistakes.push(format!("a breakpoint is at {name:?}, which is not a node{}", suggestion(graph, name)));
     }
     let starts = graph.edges.iter().any(|edge| edge.from.iter().any(|from| &**from == START))
         || graph.branches.iter().any(|branch| &*branch.from == START);

@@ -1,11 +1,9 @@
 //! What a node answers: changes of the state, and where to go.
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 
-use millstream_core::{Error, ErrorKind, Result};
-use serde_json::{Value, json};
+use millstream_core::ToolCall;
 
 use crate::state::{State, Update};
 
@@ -22,6 +20,13 @@ pub enum Target<S: State> {
     Node(Arc<str>),
     /// To a node, with a state of its own.
     Send(Send<S>),
+    /// To a node that runs tools, for one call, with the graph's state.
+    Call {
+        /// The node.
+        node: Arc<str>,
+        /// The call.
+        call: ToolCall,
+    },
 }
 
 /// A task of its own for a node: in the next step it runs once for each `Send`, with the state that it is sent.
@@ -69,40 +74,6 @@ impl<S: State> Command<S> {
         self
     }
 }
-
-/// The answer of a node to the graph around its own, on its way there: an error for everything in between, so that a graph that is run
-/// inside a node by a function passes it on with `?`.
-pub(crate) struct ForParent<S: State>(pub(crate) Command<S>);
-
-impl<S: State> ForParent<S> {
-    pub(crate) fn into_error(self, node: &str) -> Error {
-        let message =
-            format!("the node {node:?} speaks to the graph around its own, and there is none on the same state");
-        Error::new(ErrorKind::InvalidInput, message).with_name("ParentCommand").with_source(self)
-    }
-
-    /// The answer that `error` is, as one to this graph.
-    pub(crate) fn from_error(error: Error) -> Result<Command<S>> {
-        match error.source().and_then(|source| source.downcast_ref::<Self>()) {
-            Some(Self(command)) => Ok(Command { parent: false, ..command.clone() }),
-            None => Err(error),
-        }
-    }
-}
-
-impl<S: State> fmt::Debug for ForParent<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<S: State> fmt::Display for ForParent<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an answer to the graph around this one")
-    }
-}
-
-impl<S: State> std::error::Error for ForParent<S> {}
 
 impl<S: State> Clone for Command<S> {
     fn clone(&self) -> Self {
@@ -157,19 +128,6 @@ impl<S: State, C: IntoCommand<S>> IntoCommand<S> for Vec<C> {
     }
 }
 
-impl<S: State> Target<S> {
-    /// A node's name, or a send as outputs of LangGraph are written.
-    pub(crate) fn json(&self) -> Result<Value> {
-        Ok(match self {
-            Self::Node(node) => json!(**node),
-            Self::Send(Send { node, state }) => {
-                let state = serde_json::to_value(state).map_err(Error::failed)?;
-                json!({ "$send": { "node": **node, "arg": state } })
-            }
-        })
-    }
-}
-
 impl<S: State> From<&str> for Target<S> {
     fn from(node: &str) -> Self {
         Self::Node(node.into())
@@ -193,6 +151,7 @@ impl<S: State> Clone for Target<S> {
         match self {
             Self::Node(node) => Self::Node(node.clone()),
             Self::Send(Send { node, state }) => Self::Send(Send { node: node.clone(), state: state.clone() }),
+            Self::Call { node, call } => Self::Call { node: node.clone(), call: call.clone() },
         }
     }
 }
@@ -202,6 +161,7 @@ impl<S: State> fmt::Debug for Target<S> {
         match self {
             Self::Node(node) => write!(f, "{node:?}"),
             Self::Send(send) => write!(f, "a send to {:?}", send.node),
+            Self::Call { node, call } => write!(f, "the call {:?} for {node:?}", call.id),
         }
     }
 }

@@ -1,154 +1,226 @@
-//! The superstep loop: run everything that is ready, in parallel; then apply what was written, in an order that does not depend on time.
+//! The superstep loop: run everything that is ready, in parallel; then apply what was written, in an order that does not depend on time; then
+//! save where the graph is.
 
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use millstream_core::{Cx, Error, ErrorKind, Result};
+use millstream_core::{Cx, Error, ErrorKind, Interrupt, Payload, Result};
+use uuid::Uuid;
 
-use crate::build::START;
-use crate::channel::{Progress, Written};
-use crate::command::{Command, ForParent};
-use crate::onward::{Onward, Ready, after_turn, apply, from_start};
+use crate::ahead::Ahead;
+use crate::breakpoints::Breakpoints;
+use crate::channel::{Dirty, Progress};
+use crate::checkpoint::{CheckpointMetadata, CheckpointSource, Durability};
+use crate::host::{Ground, Host};
+use crate::past::Past;
 use crate::plan::Plan;
 use crate::returned::Returned;
-use crate::state::State;
-use crate::task::{self, Turn};
+use crate::saver::Saver;
+use crate::shape::Shape;
 use crate::tell::Tell;
+use crate::turn::{Step, Turn};
+
+mod begin;
+mod step;
+
+pub(crate) use begin::{Begin, Orders};
+
+/// How an execution of a graph is to go.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Before how many supersteps it has to end.
+    pub(crate) limit: u64,
+    /// How many turns may run at the same time.
+    pub(crate) at_once: usize,
+    pub(crate) durability: Durability,
+    /// Breakpoints besides those of the graph.
+    pub(crate) breakpoints: Breakpoints,
+    /// The checkpoint from which to go on, if not from the newest.
+    pub(crate) at: Option<Uuid>,
+}
 
 /// One execution of a graph.
-pub(crate) struct Engine<S: State> {
-    plan: Arc<Plan<S>>,
+pub(crate) struct Engine {
+    plan: Arc<Plan>,
     tell: Tell,
-    state: Arc<S>,
+    settings: Settings,
+    ground: Arc<Ground>,
+    /// Whether a graph is around this one.
+    is_nested: bool,
+    /// Whether all its runs in a thread go on with one state, although a graph is around it.
+    keeps_one_state: bool,
+    saver: Option<Saver>,
+    state: Payload,
+    /// What is in the place of the state while it changes hands.
+    nothing: Payload,
+    ahead: Ahead,
+    /// What happened to the channels since the last checkpoint.
+    dirty: Vec<Dirty>,
+    /// The checkpoint that the next step runs after; the run, if there are no checkpoints.
+    base: Uuid,
+    /// How the checkpoint that was made last came about.
+    metadata: CheckpointMetadata,
+    /// The checkpoint before it, as it is told.
+    parent: Option<Uuid>,
     progress: Progress,
-    /// How many turns may run at the same time.
-    at_once: usize,
-    ready: Ready<S>,
+    past: Past,
+    /// Whether what tasks did in an earlier run is done again.
+    replaying: bool,
+    /// Whether the run goes on where another stopped, and has not run a step yet.
+    resuming: bool,
     returned: Returned,
 }
 
-/// A turn that is over.
-struct Done<S: State> {
-    turn: Turn<S>,
-    updates: Vec<S::Update>,
-    onward: Onward<S>,
+/// How an execution ended.
+pub(crate) struct Ended {
+    pub(crate) state: Payload,
+    /// What it waits for; with nothing in it, it has come to a breakpoint.
+    pub(crate) interrupts: Option<Vec<Interrupt>>,
 }
 
-impl<S: State> Engine<S> {
-    pub(crate) fn new(plan: Arc<Plan<S>>, cx: Cx, state: Arc<S>, limit: u64) -> Self {
-        let ready = Ready::nothing(&plan);
-        let progress = Progress { step: 0, limit };
-        let (tell, returned) = (Tell::new(cx), Returned::default());
-        Self { plan, tell, state, progress, at_once: usize::MAX, ready, returned }
-    }
-
-    /// Runs at most so many turns at the same time.
-    pub(crate) fn at_once(self, turns: usize) -> Self {
-        Self { at_once: turns.max(1), ..self }
-    }
-
-    /// Applies `input` to the state and runs the graph to its end.
-    pub(crate) async fn run(mut self, input: Vec<S::Update>) -> Result<Arc<S>> {
-        let plan = self.plan.clone();
-        self.tell.began(&input, &*self.state).await?;
-        let input: Vec<_> = input.iter().map(|update| Written { node: START, update }).collect();
-        self.apply(&input)?;
-        // A run may be given a whole state instead of an input.
-        if input.is_empty() || input.iter().any(|write| plan.schema.says_something(write.update)) {
-            self.tell.values(&self.state).await?;
+impl Engine {
+    /// Runs the graph to its end, or until it waits for a person.
+    pub(crate) async fn run(mut self, begin: Begin) -> Result<Ended> {
+        let ended = match self.begin(begin).await {
+            Ok(()) => self.go_on().await,
+            Err(error) => Err(error),
+        };
+        let interrupts = match ended {
+            Ok(()) => None,
+            Err(error) if error.kind() == ErrorKind::Interrupted => Some(Interrupt::of(&error).to_vec()),
+            Err(error) => {
+                self.close(false).await?;
+                return Err(error);
+            }
+        };
+        self.close(interrupts.is_none()).await?;
+        if let (Some(interrupts), true) = (&interrupts, self.is_nested) {
+            return Err(Interrupt::error(interrupts.clone()));
         }
-        let first = from_start(&plan, &*self.state)?;
-        self.ready.go(&plan, None, first);
+        if interrupts.as_ref().is_some_and(Vec::is_empty) {
+            self.tell.interrupted(Vec::new(), &self.state).await?;
+        }
+        self.tell.ended(&self.state).await?;
+        Ok(Ended { state: self.state, interrupts })
+    }
+
+    async fn go_on(&mut self) -> Result<()> {
         loop {
-            self.progress.step += 1;
+            let mut turns = self.turns();
             // Before it is known whether anything is left to run, as in LangGraph: 4 steps need a limit of 5.
-            if self.progress.step > self.progress.limit {
-                return Err(too_long(self.progress.limit));
+            if self.progress.step > self.progress.stop {
+                self.tell_checkpoint(&turns).await?;
+                return Err(too_long(self.ground.limit));
             }
-            let given = plan.schema.given(&self.state, self.progress);
-            let turns = self.ready.turns(&plan, &given);
+            self.take_over(&mut turns)?;
+            self.tell_checkpoint(&turns).await?;
             if turns.is_empty() {
-                self.tell.ended(&*self.state).await?;
-                return Ok(self.state);
+                return Ok(());
             }
-            self.superstep(turns, given).await?;
+            let stop = turns.iter().any(|turn| turn.node.is_some() && self.stops_before(&turn.task.name));
+            if stop && !self.resuming {
+                return Err(Interrupt::error(Vec::new()));
+            }
+            let stop = turns.iter().any(|turn| turn.node.is_some() && self.stops_after(&turn.task.name));
+            self.superstep(turns).await?;
+            (self.replaying, self.resuming) = (false, false);
+            if stop {
+                let turns = self.turns();
+                self.tell_checkpoint(&turns).await?;
+                return Err(Interrupt::error(Vec::new()));
+            }
         }
     }
 
-    async fn superstep(&mut self, turns: Vec<Turn<S>>, given: Arc<S>) -> Result<()> {
-        let plan = self.plan.clone();
-        for turn in &turns {
-            self.tell.started(turn).await?;
-        }
-        let mut waiting = turns.into_iter().map(|mut turn| {
-            let cx = turn.context(&plan, self.tell.cx(), self.progress.step);
-            let plan = &plan;
-            // The turn keeps the graph's state, which its branches go by; the node may have been sent one of its own.
-            let state = std::mem::replace(&mut turn.state, given.clone());
-            let input = self.tell.looks_for_messages().then(|| state.clone());
-            async move {
-                let answer = match Tell::node_began(&cx, &*state).await {
-                    Ok(()) => task::run(plan.node(turn.node), state, cx.clone()).await,
-                    Err(error) => Err(error),
-                };
-                (turn, cx, input, answer)
-            }
-        });
-        let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.at_once).collect();
-        let mut done = Vec::new();
-        while let Some((turn, cx, input, answer)) = running.next().await {
-            running.extend(waiting.next());
-            // When it fails, the others are dropped with `running`, and stop.
-            let command = match answer {
-                Ok(command) => command,
-                Err(error) => return self.tell.failed(&turn, &[], error).await,
-            };
-            if command.parent {
-                return Err(ForParent(command).into_error(&turn.task.name));
-            }
-            let output = self.tell.output(&command)?;
-            let Command { updates, goto, .. } = command;
-            if let Some(input) = input {
-                self.returned.tell(&cx, &input, &updates).await?;
-            }
-            let told = self.tell.updates(&plan.schema, &turn, &updates).await?;
-            match after_turn(&plan, &turn, &updates, goto, &cx).await {
-                Ok(onward) => {
-                    self.tell.node_ended(&cx, output, &updates).await?;
-                    self.tell.finished(&turn, &told).await?;
-                    done.push(Done { turn, updates, onward });
-                }
-                Err(error) => return self.tell.failed(&turn, &told, error).await,
-            }
-        }
-        drop((running, waiting));
-        drop(given);
-        self.finish_step(done).await
+    /// What is due, as turns.
+    fn turns(&self) -> Vec<Turn> {
+        let step = Step { namespace: &self.ground.namespace, base: self.base, number: self.progress.step };
+        self.ahead.due().into_iter().map(|due| Turn::new(&self.plan, due, step)).collect()
     }
 
-    /// Applies what the step wrote: nodes by name, then sends in their order, whatever came first.
-    async fn finish_step(&mut self, mut done: Vec<Done<S>>) -> Result<()> {
-        let plan = self.plan.clone();
-        done.sort_by_key(|done| (done.turn.send, done.turn.node));
-        let mut onwards = Vec::with_capacity(done.len());
-        let mut updates = Vec::with_capacity(done.len());
-        for Done { turn, updates: own, onward } in done {
-            onwards.push((turn.node, onward));
-            updates.push((turn.task.name.clone(), own));
-        }
-        let writes: Vec<_> =
-            updates.iter().flat_map(|(node, own)| own.iter().map(move |update| Written { node, update })).collect();
-        self.apply(&writes)?;
-        for (node, onward) in onwards {
-            self.ready.go(&plan, Some(node), onward);
-        }
-        let changed = writes.iter().any(|write| plan.schema.says_something(write.update));
-        if changed { self.tell.values(&self.state).await } else { Ok(()) }
+    fn stops_before(&self, node: &str) -> bool {
+        self.plan.breakpoints.before.contains(node) || self.settings.breakpoints.before.contains(node)
     }
 
-    fn apply(&mut self, writes: &[Written<'_, S>]) -> Result<()> {
-        apply(&self.plan, &mut self.state, writes)
+    fn stops_after(&self, node: &str) -> bool {
+        self.plan.breakpoints.after.contains(node) || self.settings.breakpoints.after.contains(node)
+    }
+
+    /// Makes a checkpoint of where the graph is, and saves it unless that is left for the end.
+    async fn checkpoint(&mut self, source: CheckpointSource) -> Result<()> {
+        let step = self.progress.step;
+        self.progress.step += 1;
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        if saver.durability == Durability::Exit {
+            // What tasks did before is in the state.
+            saver.take_held();
+        }
+        self.metadata = CheckpointMetadata { source, step, parents: self.ground.parents.clone() };
+        self.base = saver.next_id();
+        if saver.durability != Durability::Exit {
+            self.parent = saver.saved;
+            self.save().await?;
+        }
+        Ok(())
+    }
+
+    /// Saves the checkpoint that was made last.
+    async fn save(&mut self) -> Result<()> {
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        let changes = self.plan.shape.save(&self.state, &self.dirty)?;
+        self.dirty.fill(Dirty::Clean);
+        saver.put(self.base, self.metadata.clone(), changes, self.ahead.save(&self.plan)?).await
+    }
+
+    /// Changes the state.
+    fn change(&mut self, change: impl FnOnce(&dyn Shape, Payload, &mut [Dirty]) -> Result<Payload>) -> Result<()> {
+        let state = std::mem::replace(&mut self.state, self.nothing.clone());
+        self.state = change(&*self.plan.shape, state, &mut self.dirty)?;
+        Ok(())
+    }
+
+    /// Comes back when everything that is to be saved is. A graph inside another that has come to its end leaves nothing, unless it keeps one
+    /// state for all its runs.
+    async fn close(&mut self, ended: bool) -> Result<()> {
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        let leaves = !self.is_nested || !ended || self.keeps_one_state;
+        let is_late = saver.durability == Durability::Exit && saver.saved != Some(self.base);
+        if is_late && leaves && self.metadata.step >= -1 {
+            // What is held belongs to the checkpoint that is only saved now.
+            let held = saver.take_held();
+            self.save().await?;
+            if let Some(saver) = &mut self.saver {
+                held.into_iter().for_each(|write| saver.hold(write));
+            }
+        }
+        let Some(saver) = &mut self.saver else { return Ok(()) };
+        saver.flush();
+        saver.settle().await
+    }
+
+    async fn tell_checkpoint(&mut self, turns: &[Turn]) -> Result<()> {
+        let Some(Saver { place, .. }) = &self.saver else { return Ok(()) };
+        self.tell
+            .checkpoint(&self.plan, place, self.base, self.parent, &self.metadata, &self.state, turns, &self.past)
+            .await
+    }
+
+    /// What everything inside a turn finds around it.
+    fn host(&mut self, turn: &Turn) -> Arc<Host> {
+        let answers = self.past.of_mut(turn.task.id).map(|deeds| std::mem::take(&mut deeds.answers));
+        let mut host =
+            Host::new(self.ground.clone(), turn.task.name.clone(), turn.task.id, answers.unwrap_or_default());
+        host.checkpoint = self.saver.is_some().then_some(self.base);
+        host.resuming = self.resuming;
+        host.call = match &turn.sent {
+            Some(crate::answer::Sent::Call(call)) => Some(call.clone()),
+            _ => None,
+        };
+        Arc::new(host)
+    }
+
+    /// The context of the execution.
+    fn cx(&self) -> &Cx {
+        self.tell.cx()
     }
 }
 

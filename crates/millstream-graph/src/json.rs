@@ -4,27 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_core::{Error, ErrorKind, Identified, Message, Result, join_messages};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::channel::{Channel, INVALID_UPDATE, Written, concurrent};
-use crate::state::{Schema, State, Update};
+use crate::channel::{Channel, Dirty, INVALID_UPDATE, Written, concurrent, give_id};
+use crate::checkpoint::Change;
+use crate::state::{IntoInput, Schema, State, Update, Write};
 
 /// A state of named JSON values. A key may have no value yet. Values are shared, so that cloning a state copies none.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Json(BTreeMap<Arc<str>, Arc<Value>>);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Json {
+    fields: BTreeMap<Arc<str>, Arc<Value>>,
+    /// What is no object: only a send can carry that.
+    other: Option<Arc<Value>>,
+}
 
 /// Writes to a [`Json`] state.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct JsonUpdate(BTreeMap<String, Write>);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Write {
-    Value(Value),
-    /// Takes the place of what a reducer would have joined it with.
-    Overwrite(Value),
-}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JsonUpdate(BTreeMap<String, Write<Value>>);
 
 /// What a key of a [`Json`] state does with writes. As JSON it is its name: `"append"`, `"remaining_steps"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +57,48 @@ pub enum JsonKind {
 
 impl State for Json {
     type Update = JsonUpdate;
+
+    fn into_update(self) -> JsonUpdate {
+        let fields = self.fields.into_iter();
+        JsonUpdate(fields.map(|(key, value)| (key.to_string(), Write::Join(Arc::unwrap_or_clone(value)))).collect())
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.other {
+            Some(other) => other.serialize(serializer),
+            None => serializer.collect_map(&self.fields),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::from)
+    }
+}
+
+/// A state with exactly these values, whatever the schema: what a send carries. What is no object has no keys.
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Object(values) => Self::from_object(values),
+            other => Self { other: Some(Arc::new(other)), ..Self::default() },
+        }
+    }
+}
+
+impl IntoInput<Json> for Json {
+    fn into_input(self) -> JsonUpdate {
+        self.into_update()
+    }
+}
+
+impl IntoInput<Json> for JsonUpdate {
+    fn into_input(self) -> Self {
+        self
+    }
 }
 
 impl Update for JsonUpdate {
@@ -68,32 +108,38 @@ impl Update for JsonUpdate {
 impl Json {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.0.get(key).map(|value| &**value)
+        self.fields.get(key).map(|value| &**value)
     }
 
-    /// A state with exactly these values, whatever the schema: what a send carries.
+    /// A state with exactly these values, whatever the schema.
     pub fn from_object(values: Map<String, Value>) -> Self {
-        Self(values.into_iter().map(|(key, value)| (key.into(), Arc::new(value))).collect())
+        let fields = values.into_iter().map(|(key, value)| (key.into(), Arc::new(value)));
+        Self { fields: fields.collect(), other: None }
     }
 
     /// The state with these keys alone: what a node with an input schema of its own sees.
     #[must_use]
     pub fn only(&self, keys: &[String]) -> Self {
-        let kept = self.0.iter().filter(|(key, _)| keys.iter().any(|kept| **kept == ***key));
-        Self(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let kept = self.fields.iter().filter(|(key, _)| keys.iter().any(|kept| **kept == ***key));
+        Self { fields: kept.map(|(key, value)| (key.clone(), value.clone())).collect(), other: None }
     }
 
-    /// The state as a JSON object.
+    /// The state as JSON: an object, except for what was sent as something else.
     pub fn to_value(&self) -> Value {
-        Value::Object(self.0.iter().map(|(key, value)| (key.to_string(), (**value).clone())).collect())
+        match &self.other {
+            Some(other) => (**other).clone(),
+            None => {
+                Value::Object(self.fields.iter().map(|(key, value)| (key.to_string(), (**value).clone())).collect())
+            }
+        }
     }
 
     fn take(&mut self, key: &Arc<str>) -> Option<Value> {
-        self.0.remove(key).map(Arc::unwrap_or_clone)
+        self.fields.remove(key).map(Arc::unwrap_or_clone)
     }
 
     fn put(&mut self, key: &Arc<str>, value: Value) {
-        self.0.insert(key.clone(), Arc::new(value));
+        self.fields.insert(key.clone(), Arc::new(value));
     }
 }
 
@@ -106,41 +152,40 @@ impl JsonUpdate {
     /// Writes `value` to `key`; the key's reducer joins it with what is there.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.0.insert(key.into(), Write::Value(value.into()));
+        self.0.insert(key.into(), Write::Join(value.into()));
         self
     }
 
     /// Writes `value` to `key` in the place of what is there, past the key's reducer.
     #[must_use]
     pub fn overwrite(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.0.insert(key.into(), Write::Overwrite(value.into()));
+        self.0.insert(key.into(), Write::Replace(value.into()));
         self
     }
 }
 
 impl From<Map<String, Value>> for JsonUpdate {
     fn from(values: Map<String, Value>) -> Self {
-        Self(values.into_iter().map(|(key, value)| (key, Write::Value(value))).collect())
-    }
-}
-
-impl Serialize for JsonUpdate {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, write)| match write {
-            Write::Value(value) => (key, value.clone()),
-            Write::Overwrite(value) => (key, json!({ "$overwrite": value })),
-        }))
+        Self(values.into_iter().map(|(key, value)| (key, Write::Join(value))).collect())
     }
 }
 
 impl Schema<Json> {
     /// The schema of keys and what they do with writes.
     pub fn json<K: Into<Arc<str>>>(keys: impl IntoIterator<Item = (K, JsonKind)>) -> Self {
-        keys.into_iter().fold(Self::new(), |schema, (key, kind)| schema.channel(channel(key.into(), kind)))
+        let keys: Arc<[(Arc<str>, JsonKind)]> = keys.into_iter().map(|(key, kind)| (key.into(), kind)).collect();
+        let known = keys.clone();
+        let initial = move || JsonKind::initial_state(known.iter().map(|(key, kind)| (&**key, *kind)));
+        keys.iter().fold(Self::new(initial), |schema, (key, kind)| schema.channel(channel(key.clone(), *kind)))
     }
 }
 
 impl JsonKind {
+    /// Whether what is written is put behind what is there, as a rule.
+    fn is_list(self) -> bool {
+        matches!(self, Self::Append | Self::Messages)
+    }
+
     /// What a key has before anything was written.
     pub fn initial(self) -> Option<Value> {
         match self {
@@ -155,7 +200,7 @@ impl JsonKind {
     /// The state before anything was written.
     pub fn initial_state<'a>(keys: impl IntoIterator<Item = (&'a str, Self)>) -> Json {
         let values = keys.into_iter().filter_map(|(key, kind)| Some((key.into(), Arc::new(kind.initial()?))));
-        Json(values.collect())
+        Json { fields: values.collect(), other: None }
     }
 }
 
@@ -168,48 +213,82 @@ fn channel(key: Arc<str>, kind: JsonKind) -> Channel<Json> {
         }
         JsonKind::IsLastStep => {
             return Channel::managed(key.clone(), move |state: &mut Json, progress| {
-                state.put(&key, (progress.remaining() <= 1).into());
+                state.put(&key, progress.is_last().into());
             });
         }
         _ => {}
     }
-    let (written, cleared, named) = (key.clone(), key.clone(), key.clone());
+    let (written, cleared, saved, named) = (key.clone(), key.clone(), key.clone(), key.clone());
     let channel = Channel::from_functions(
         named,
         move |state: &mut Json, writes: &[Written<'_, Json>]| write(&key, kind, state, writes),
         move |update: &JsonUpdate| update.0.contains_key(&*written),
+        move |state: &Json, dirty| match state.get(&saved) {
+            None => Ok(Change::Gone),
+            Some(Value::Array(list)) if kind.is_list() => Change::list(list, dirty),
+            Some(value) => Change::whole(value),
+        },
     );
     match kind {
         JsonKind::Ephemeral | JsonKind::Any => channel.cleared_by(move |state| {
-            state.0.remove(&cleared);
+            let gone = state.fields.remove(&cleared).is_some();
+            if gone { Dirty::Changed } else { Dirty::Clean }
+        }),
+        JsonKind::Untracked => channel.untracked(),
+        JsonKind::Messages => channel.identified_by(move |update| {
+            if let Some(Write::Join(value) | Write::Replace(value)) = update.0.get_mut(&*cleared) {
+                give_ids(value);
+            }
         }),
         _ => channel,
     }
 }
 
-fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_, Json>]) -> Result<()> {
+/// Gives ids to messages that are written as objects; what is written otherwise is made one by the reducer.
+fn give_ids(value: &mut Value) {
+    let items = match value {
+        Value::Array(items) => items.as_mut_slice(),
+        one => std::slice::from_mut(one),
+    };
+    for item in items.iter_mut().filter(|item| item.get("type").is_some() && item.get("content").is_some()) {
+        if let Value::Object(fields) = item {
+            let mut message = Raw(std::mem::take(fields));
+            give_id(&mut message);
+            *fields = message.0;
+        }
+    }
+}
+
+fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_, Json>]) -> Result<Dirty> {
     let one_only = matches!(kind, JsonKind::Last | JsonKind::Ephemeral | JsonKind::Untracked);
     if one_only && writes.len() > 1 {
         return Err(concurrent(key, writes));
     }
     let mut value = state.take(key).or_else(|| kind.initial());
-    let mut overwritten = false;
+    let before = value.as_ref().and_then(Value::as_array).map_or(0, Vec::len);
+    let (mut replaced, mut added) = (false, 0);
     for write in writes.iter().filter_map(|write| write.update.0.get(&**key)) {
         match write {
-            Write::Overwrite(_) if overwritten => return Err(concurrent(key, writes)),
-            Write::Overwrite(new) => {
+            Write::Replace(_) if replaced => return Err(concurrent(key, writes)),
+            Write::Replace(new) => {
                 value = Some(new.clone());
-                overwritten = true;
+                replaced = true;
             }
             // What others write in the same step would be lost in any order but one.
-            Write::Value(_) if overwritten => {}
-            Write::Value(new) => value = Some(reduce(key, kind, value, new)?),
+            Write::Join(_) if replaced => {}
+            Write::Join(new) => {
+                added += new.as_array().map_or(1, Vec::len);
+                value = Some(reduce(key, kind, value, new)?);
+            }
         }
     }
+    // A list that grew by all that was written to it is what it was, and more.
+    let after = value.as_ref().and_then(Value::as_array).map_or(0, Vec::len);
     if let Some(value) = value {
         state.put(key, value);
     }
-    Ok(())
+    let grown = kind.is_list() && !replaced && after == before + added;
+    Ok(if grown { Dirty::Grown(before) } else { Dirty::Changed })
 }
 
 fn reduce(key: &str, kind: JsonKind, old: Option<Value>, new: &Value) -> Result<Value> {

@@ -6,9 +6,9 @@
 //!
 //! use millstream_core::{Cx, Result};
 //! use millstream_graph::{END, START, State, StateGraph, append};
-//! use serde::Serialize;
+//! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(State, Clone, Serialize)]
+//! #[derive(State, Clone, Default, Serialize, Deserialize)]
 //! #[state(crate = "graph")]
 //! struct Trip {
 //!     #[reduce(append)]
@@ -32,35 +32,57 @@
 //! never depends on which node was faster.
 
 mod agent;
+mod ahead;
+mod answer;
+mod branch;
+mod breakpoints;
 mod build;
 mod channel;
 mod check;
+mod checkpoint;
 mod command;
 mod engine;
 mod graph;
+mod host;
 mod json;
 mod mermaid;
 mod mode;
+mod nested;
 mod node;
-mod onward;
+mod past;
 mod plan;
 mod reduce;
 mod returned;
+mod run;
+mod saver;
+mod shape;
+mod snapshot;
 mod state;
-mod task;
 mod tell;
+mod turn;
+mod update;
 
 pub use agent::{Chat, ChatUpdate, react};
+pub use breakpoints::Nodes;
 pub use build::{END, IntoTargets, START, StateGraph};
-pub use channel::{Channel, Written};
+pub use channel::{Access, Channel, Written};
+pub use checkpoint::{
+    Change, Checkpoint, CheckpointMetadata, CheckpointSource, Checkpointer, Durability, Memory, NewCheckpoint,
+    NewWrites, Stored, TaskWrite, WriteKind,
+};
 pub use command::{Command, IntoCommand, Send, Target};
-pub use graph::{Graph, GraphRun};
+pub use graph::Graph;
 pub use json::{Json, JsonKind, JsonUpdate};
 pub use millstream_macros::State;
 pub use mode::{Item, Items, Mode};
 pub use node::{Node, Retry};
 pub use reduce::{append, max, merge, sum};
 pub use returned::ShownMessages;
+pub use run::{GraphRun, Outcome};
 #[doc(hidden)]
 pub use serde;
-pub use state::{Schema, State, Typed, Update};
+pub use snapshot::{GraphSnapshot, Snapshot, TaskSnapshot};
+#[doc(hidden)]
+pub use state::written;
+pub use state::{IntoInput, Schema, State, Typed, Update, Write};
+pub use update::StateUpdate;

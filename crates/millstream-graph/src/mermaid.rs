@@ -41,7 +41,7 @@ impl<S: State> Graph<S> {
         text
     }
 
-    fn draw_exits(&self, text: &mut String, from: &str, exits: &Exits<S>) {
+    fn draw_exits(&self, text: &mut String, from: &str, exits: &Exits) {
         for to in &exits.next {
             line(text, format_args!("{from} --> {}", self.id(*to)));
         }

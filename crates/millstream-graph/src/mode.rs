@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use millstream_core::{
-    Body, Channels, Chunk, Event, Events, Message, Payload, Result, Scope, Streamed, Task, TaskError,
+    Body, Channels, CheckpointEvent, Chunk, Event, Events, Interrupt, Message, Payload, Result, Scope, Streamed, Task,
+    TaskError,
 };
 use serde_json::Value;
 
@@ -28,6 +29,10 @@ pub enum Mode {
     Custom,
     /// Start and end of each task.
     Tasks,
+    /// Where the graph is, before each superstep and at the end; of graphs with a checkpointer.
+    Checkpoints,
+    /// Tasks and checkpoints, in their order.
+    Debug,
 }
 
 impl Mode {
@@ -38,6 +43,8 @@ impl Mode {
             Self::Messages => Channels::MESSAGES,
             Self::Custom => Channels::CUSTOM,
             Self::Tasks => Channels::TASKS,
+            Self::Checkpoints => Channels::CHECKPOINTS,
+            Self::Debug => Channels::TASKS | Channels::CHECKPOINTS,
         }
     }
 }
@@ -57,6 +64,13 @@ pub enum Item<S: State> {
         node: Arc<str>,
         /// What it changes; none if nothing.
         updates: Vec<S::Update>,
+        /// Whether it returned in an earlier run.
+        cached: bool,
+    },
+    /// The graph waits for a person. In the modes values and updates.
+    Interrupted {
+        /// The questions; none at a breakpoint.
+        interrupts: Vec<Interrupt>,
     },
     /// A model inside a node goes on, or a node returns a message: that is one chunk.
     Message {
@@ -76,8 +90,8 @@ pub enum Item<S: State> {
     TaskStarted {
         /// Which.
         task: Arc<Task>,
-        /// The state that it is given.
-        input: Arc<S>,
+        /// What it is given: a state, or a tool call.
+        input: Payload,
     },
     /// A task is over.
     TaskFinished {
@@ -87,7 +101,11 @@ pub enum Item<S: State> {
         updates: Vec<S::Update>,
         /// Why it failed.
         error: Option<TaskError>,
+        /// What it asked.
+        interrupts: Vec<Interrupt>,
     },
+    /// The graph is at a checkpoint.
+    Checkpoint(Box<CheckpointEvent>),
     /// Something of a graph inside this one, whose state is of another type.
     Inside(Box<Event>),
 }
@@ -112,19 +130,22 @@ impl<S: State> Items<S> {
     }
 
     fn item(&mut self, event: Event) -> Option<Item<S>> {
-        let mode = match &event.body {
-            Body::Values { .. } => Mode::Values,
-            Body::Updates { .. } => Mode::Updates,
-            Body::Message { .. } | Body::MessageReturned { .. } => Mode::Messages,
-            Body::Custom { .. } => Mode::Custom,
-            Body::TaskStarted { .. } | Body::TaskFinished { .. } => Mode::Tasks,
+        let modes: &[Mode] = match &event.body {
+            Body::Values { .. } => &[Mode::Values],
+            Body::Updates { .. } => &[Mode::Updates],
+            Body::Interrupted { interrupts, .. } if interrupts.is_empty() => &[Mode::Updates],
+            Body::Interrupted { .. } => &[Mode::Values, Mode::Updates],
+            Body::Message { .. } | Body::MessageReturned { .. } => &[Mode::Messages],
+            Body::Custom { .. } => &[Mode::Custom],
+            Body::TaskStarted { .. } | Body::TaskFinished { .. } => &[Mode::Tasks, Mode::Debug],
+            Body::Checkpoint(_) => &[Mode::Checkpoints, Mode::Debug],
             _ => return None,
         };
-        if !self.modes.contains(&mode) {
+        if !modes.iter().any(|mode| self.modes.contains(mode)) {
             return None;
         }
         let inside = !event.scope.namespace.is_empty();
-        if (inside && !self.subgraphs) || (mode == Mode::Messages && !self.shown.shows(&event)) {
+        if (inside && !self.subgraphs) || (modes.contains(&Mode::Messages) && !self.shown.shows(&event)) {
             return None;
         }
         if inside {
@@ -132,13 +153,17 @@ impl<S: State> Items<S> {
         }
         let scope = event.scope;
         Some(match event.body {
-            Body::Values { state } => Item::Values { state: own(&state)? },
-            Body::Updates { node, updates } => Item::Updates { node, updates: owned(&updates)? },
+            Body::Values { state } => Item::Values { state: state.into_shared()? },
+            Body::Updates { node, updates, cached } => Item::Updates { node, updates: owned(updates)?, cached },
+            Body::Interrupted { interrupts, .. } => Item::Interrupted { interrupts },
             Body::Message { chunk } => Item::Message { chunk, scope },
             Body::MessageReturned { message } => Item::Message { chunk: whole(&message)?, scope },
             Body::Custom { value } => Item::Custom { value, scope },
-            Body::TaskStarted { task, input } => Item::TaskStarted { task, input: own(&input)? },
-            Body::TaskFinished { task, result, error } => Item::TaskFinished { task, updates: owned(&result)?, error },
+            Body::TaskStarted { task, input } => Item::TaskStarted { task, input },
+            Body::TaskFinished { task, result, error, interrupts } => {
+                Item::TaskFinished { task, updates: owned(result)?, error, interrupts }
+            }
+            Body::Checkpoint(checkpoint) => Item::Checkpoint(checkpoint),
             _ => return None,
         })
     }
@@ -150,12 +175,8 @@ fn whole(message: &Payload) -> Option<Chunk> {
 }
 
 /// In process a payload is the value itself.
-fn own<T: Clone + 'static>(payload: &Payload) -> Option<T> {
-    payload.downcast::<T>().cloned()
-}
-
-fn owned<T: Clone + 'static>(payloads: &[Payload]) -> Option<Vec<T>> {
-    payloads.iter().map(own).collect()
+fn owned<T: Clone + std::marker::Send + Sync + 'static>(payloads: Vec<Payload>) -> Option<Vec<T>> {
+    payloads.into_iter().map(|payload| payload.into_shared().map(Arc::unwrap_or_clone)).collect()
 }
 
 impl<S: State> Stream for Items<S> {

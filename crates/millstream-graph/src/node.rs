@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use millstream_core::{Cx, Error, Result};
+use millstream_core::{Cx, Error, ErrorKind, Payload, Result};
 
+use crate::answer::{Answer, ForParent};
 use crate::command::{Command, IntoCommand};
+use crate::shape::typed;
 use crate::state::State;
 
 /// Something that reads the state and answers with a change of it.
@@ -34,28 +36,23 @@ where
     }
 }
 
-type Run<S> = dyn Fn(Arc<S>, Cx) -> BoxFuture<'static, Result<Command<S>>> + Send + Sync;
+type Run = dyn Fn(Payload, Cx) -> BoxFuture<'static, Result<Answer>> + Send + Sync;
 
-/// A node whose type nobody needs to know.
-pub(crate) struct AnyNode<S: State>(Arc<Run<S>>);
+/// A node whose type, and the type of whose state, nobody needs to know.
+#[derive(Clone)]
+pub(crate) struct AnyNode(Arc<Run>);
 
-impl<S: State> AnyNode<S> {
-    pub(crate) fn new(node: impl Node<S>) -> Self {
+impl AnyNode {
+    pub(crate) fn new<S: State>(node: impl Node<S>) -> Self {
         let node = Arc::new(node);
         Self(Arc::new(move |state, cx| {
             let node = node.clone();
-            async move { node.run(state, cx).await }.boxed()
+            async move { node.run(typed::<S>(state)?, cx).await.map(Answer::from) }.boxed()
         }))
     }
 
-    pub(crate) fn run(&self, state: Arc<S>, cx: Cx) -> BoxFuture<'static, Result<Command<S>>> {
+    pub(crate) fn run(&self, state: Payload, cx: Cx) -> BoxFuture<'static, Result<Answer>> {
         (self.0)(state, cx)
-    }
-}
-
-impl<S: State> Clone for AnyNode<S> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
     }
 }
 
@@ -92,7 +89,9 @@ impl Retry {
         let mut wait = self.initial;
         for _ in 1..self.attempts {
             match attempt().await {
-                Err(error) if (self.when)(&error) => {}
+                // A question to a person, or a word to the graph around, is no failure.
+                Err(error)
+                    if error.kind() != ErrorKind::Interrupted && !ForParent::is(&error) && (self.when)(&error) => {}
                 ended => return ended,
             }
             tokio::time::sleep(wait).await;

@@ -3,38 +3,43 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use millstream_core::{Error, ErrorKind, Payload, Result};
+
+use crate::breakpoints::Breakpoints;
 use crate::build::{Branch, END, NodeSpec, START, StateGraph};
-use crate::state::{Schema, State};
+use crate::shape::Shape;
+use crate::state::State;
 
 /// A node, by its place in the order of names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NodeIndex(pub(crate) usize);
 
-pub(crate) struct Plan<S: State> {
+pub(crate) struct Plan {
     pub(crate) name: Arc<str>,
-    pub(crate) schema: Schema<S>,
-    pub(crate) nodes: Vec<PlannedNode<S>>,
-    pub(crate) by_name: HashMap<Arc<str>, NodeIndex>,
+    pub(crate) shape: Arc<dyn Shape>,
+    pub(crate) nodes: Vec<PlannedNode>,
+    by_name: HashMap<Arc<str>, NodeIndex>,
     /// What leaves the start.
-    pub(crate) start: Exits<S>,
+    pub(crate) start: Exits,
     pub(crate) joins: Vec<Join>,
+    pub(crate) breakpoints: Breakpoints,
 }
 
-pub(crate) struct PlannedNode<S: State> {
+pub(crate) struct PlannedNode {
     pub(crate) name: Arc<str>,
-    pub(crate) spec: NodeSpec<S>,
+    pub(crate) spec: NodeSpec,
     /// The channels that can start the node, by the names that the reference gives them.
     pub(crate) triggers: Arc<[String]>,
-    pub(crate) exits: Exits<S>,
+    pub(crate) exits: Exits,
 }
 
 /// What leaves a node, or the start.
-pub(crate) struct Exits<S: State> {
+pub(crate) struct Exits {
     pub(crate) next: Vec<NodeIndex>,
     /// Whether an edge leads to the end, which only drawings care for.
     pub(crate) ends: bool,
     pub(crate) joins: Vec<JoinIndex>,
-    pub(crate) branches: Vec<Branch<S>>,
+    pub(crate) branches: Vec<Branch>,
 }
 
 /// A waiting edge, by its place in the order in which they were added.
@@ -43,20 +48,22 @@ pub(crate) struct JoinIndex(pub(crate) usize);
 
 /// A waiting edge: `to` runs when all of `from` have.
 pub(crate) struct Join {
+    /// The channel that it is in the reference.
+    pub(crate) name: String,
     pub(crate) from: Vec<NodeIndex>,
     pub(crate) to: NodeIndex,
 }
 
-impl<S: State> Plan<S> {
+impl Plan {
     /// The plan of a graph without mistakes.
-    pub(crate) fn new(graph: StateGraph<S>) -> Self {
-        let StateGraph { schema, name, nodes, edges, branches, .. } = graph;
+    pub(crate) fn new<S: State>(graph: StateGraph<S>) -> Self {
+        let StateGraph { schema, name, nodes, edges, branches, breakpoints, .. } = graph;
         let by_name: HashMap<Arc<str>, NodeIndex> =
             nodes.keys().enumerate().map(|(number, name)| (name.clone(), NodeIndex(number))).collect();
         let mut joins = Vec::new();
         let mut triggers: Vec<Vec<String>> = nodes.keys().map(|name| vec![format!("branch:to:{name}")]).collect();
         let mut start = Exits::none();
-        let mut exits: Vec<Exits<S>> = nodes.keys().map(|_| Exits::none()).collect();
+        let mut exits: Vec<Exits> = nodes.keys().map(|_| Exits::none()).collect();
         for edge in edges {
             if &*edge.to == END {
                 for from in &edge.from {
@@ -72,10 +79,11 @@ impl<S: State> Plan<S> {
                 [from] if &**from == START => start.next.push(to),
                 [from] => exits[by_name[from].0].next.push(to),
                 many => {
-                    triggers[to.0].push(format!("join:{}:{}", many.join("+"), edge.to));
+                    let name = format!("join:{}:{}", many.join("+"), edge.to);
+                    triggers[to.0].push(name.clone());
                     let from: Vec<NodeIndex> = many.iter().map(|from| by_name[from]).collect();
                     from.iter().for_each(|from| exits[from.0].joins.push(JoinIndex(joins.len())));
-                    joins.push(Join { from, to });
+                    joins.push(Join { name, from, to });
                 }
             }
         }
@@ -92,25 +100,34 @@ impl<S: State> Plan<S> {
             triggers: triggers.into(),
             exits,
         });
-        Self { name, schema, nodes: nodes.collect(), by_name, start, joins }
+        Self { name, shape: Arc::new(schema), nodes: nodes.collect(), by_name, start, joins, breakpoints }
     }
 
-    pub(crate) fn node(&self, index: NodeIndex) -> &PlannedNode<S> {
+    pub(crate) fn node(&self, index: NodeIndex) -> &PlannedNode {
         &self.nodes[index.0]
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Result<NodeIndex> {
+        self.by_name.get(name).copied().ok_or_else(|| {
+            let nodes: Vec<&str> = self.nodes.iter().map(|node| &*node.name).collect();
+            let message =
+                format!("the graph was told to go to {name:?}, which is not one of its nodes ({})", nodes.join(", "));
+            Error::new(ErrorKind::InvalidInput, message)
+        })
     }
 }
 
-impl<S: State> PlannedNode<S> {
+impl PlannedNode {
     /// What the node sees of a state.
-    pub(crate) fn seen(&self, state: Arc<S>) -> Arc<S> {
+    pub(crate) fn seen(&self, state: Payload) -> Payload {
         match &self.spec.sees {
-            Some(view) => Arc::new(view(&state)),
+            Some(view) => view(&state),
             None => state,
         }
     }
 }
 
-impl<S: State> Exits<S> {
+impl Exits {
     fn none() -> Self {
         Self { next: Vec::new(), ends: false, joins: Vec::new(), branches: Vec::new() }
     }

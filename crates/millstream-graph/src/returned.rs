@@ -3,33 +3,37 @@
 use std::collections::HashSet;
 
 use millstream_core::{Body, Channels, Cx, Event, Part, Payload, Result};
-use serde::Serialize;
 use serde_json::Value;
+
+use crate::answer::Sent;
+use crate::tell::Tell;
 
 /// The tag of models that nobody wants to hear; LangGraph's `nostream`.
 const UNHEARD: &str = "nostream";
 
-/// The messages that a graph's nodes were given or have returned.
+/// The messages that are in a graph's state, or were: nodes that return one of these do not say anything new.
 #[derive(Debug, Default)]
 pub(crate) struct Returned(HashSet<String>);
 
 impl Returned {
-    /// Tells the messages in `updates` that are new; nothing in `input` is.
-    pub(crate) async fn tell(&mut self, cx: &Cx, input: &impl Serialize, updates: &[impl Serialize]) -> Result<()> {
+    /// Takes note of the messages in a state, or in an input.
+    pub(crate) fn know(&mut self, tell: &Tell, state: &Payload) {
+        if tell.cx().wants(Channels::MESSAGES) {
+            self.0.extend(messages_in(state).iter().filter_map(id_of));
+        }
+    }
+
+    /// Tells the messages in `updates` that are new, also to the node if it was `sent` something.
+    pub(crate) async fn tell(&mut self, cx: &Cx, sent: Option<&Sent>, updates: &[Payload]) -> Result<()> {
         if !cx.wants(Channels::MESSAGES) {
             return Ok(());
         }
         let found: Vec<Value> = updates.iter().flat_map(messages_in).collect();
-        if found.is_empty() {
-            return Ok(());
+        if let (Some(Sent::State(sent)), false) = (sent, found.is_empty()) {
+            self.0.extend(messages_in(sent).iter().filter_map(id_of));
         }
-        let (named, nameless): (Vec<_>, Vec<_>) =
-            messages_in(input).into_iter().partition(|message| id_of(message).is_some());
-        self.0.extend(named.iter().filter_map(id_of));
         for message in found {
-            // A message that had no id may have been given one since.
-            let was_there = nameless.contains(&without_id(&message));
-            if id_of(&message).is_none_or(|id| self.0.insert(id)) && !was_there {
+            if id_of(&message).is_none_or(|id| self.0.insert(id)) {
                 cx.emit(Body::MessageReturned { message: Payload::new(message) }).await?;
             }
         }
@@ -41,17 +45,9 @@ fn id_of(message: &Value) -> Option<String> {
     message.get("id")?.as_str().map(str::to_owned)
 }
 
-fn without_id(message: &Value) -> Value {
-    let mut message = message.clone();
-    if let Some(fields) = message.as_object_mut() {
-        fields.remove("id");
-    }
-    message
-}
-
 /// The messages that are fields of an object, or in lists that are.
-fn messages_in(value: &impl Serialize) -> Vec<Value> {
-    let Ok(Value::Object(fields)) = serde_json::to_value(value) else { return Vec::new() };
+fn messages_in(value: &Payload) -> Vec<Value> {
+    let Ok(Value::Object(fields)) = value.try_json() else { return Vec::new() };
     let items = fields.into_iter().flat_map(|(_, field)| match field {
         Value::Array(items) => items,
         one => vec![one],

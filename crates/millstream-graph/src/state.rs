@@ -3,37 +3,98 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::channel::{Channel, Progress};
 
 /// The state of a graph: a plain struct. Nodes read it as `Arc<S>` and answer with an update in which every field is optional.
-pub trait State: Clone + Serialize + std::marker::Send + Sync + 'static {
+pub trait State: Clone + Serialize + DeserializeOwned + std::marker::Send + Sync + 'static {
     /// What a node changes.
     type Update: Update<State = Self>;
+
+    /// The update that writes every field: what the state is as the input of a run.
+    fn into_update(self) -> Self::Update;
 }
 
 /// A change of a state: the fields that a node writes. `Default` writes nothing.
-pub trait Update: Clone + Default + Serialize + std::marker::Send + Sync + 'static {
+pub trait Update: Clone + Default + Serialize + DeserializeOwned + std::marker::Send + Sync + 'static {
     /// What it changes.
     type State: State<Update = Self>;
 }
 
-/// A state that is a struct whose fields say themselves how they take writes: what `#[derive(State)]` implements.
-pub trait Typed: State {
+/// A state that is a struct whose fields say themselves how they take writes: what `#[derive(State)]` implements. Its default is the state
+/// before anything was written.
+pub trait Typed: State + Default {
     /// The channels of the fields.
     fn schema() -> Schema<Self>;
+}
+
+/// What a run may begin with: a whole state, or an update. Both are written to what the graph has so far, as if a node had written them.
+#[diagnostic::on_unimplemented(
+    message = "a graph on `{S}` cannot begin with `{Self}`",
+    note = "begin with a `{S}`, or with an update of it"
+)]
+pub trait IntoInput<S: State> {
+    /// The input as an update.
+    fn into_input(self) -> S::Update;
+}
+
+/// What an update writes to one field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write<T> {
+    /// The field's reducer joins it with what is there.
+    Join(T),
+    /// It takes the place of what is there, past the reducer: LangGraph's `Overwrite`.
+    Replace(T),
+}
+
+const REPLACE: &str = "$overwrite";
+
+impl<T: Serialize> Serialize for Write<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Join(value) => value.serialize(serializer),
+            Self::Replace(value) => {
+                let mut map = serializer.serialize_map(Some(1))?;
+                map.serialize_entry(REPLACE, value)?;
+                map.end()
+            }
+        }
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Write<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = match Value::deserialize(deserializer)? {
+            Value::Object(mut fields) if fields.len() == 1 && fields.contains_key(REPLACE) => {
+                let value = fields.remove(REPLACE).unwrap_or_default();
+                return serde_json::from_value(value).map(Self::Replace).map_err(D::Error::custom);
+            }
+            value => value,
+        };
+        serde_json::from_value(value).map(Self::Join).map_err(D::Error::custom)
+    }
+}
+
+/// Reads a field of an update that is there, also if it is null: for the generated code.
+#[doc(hidden)]
+pub fn written<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Write<T>>, D::Error> {
+    Write::deserialize(deserializer).map(Some)
 }
 
 /// How the channels of a state take writes: which fields there are, and what happens when several nodes write one in a step.
 pub struct Schema<S: State> {
     channels: Arc<Vec<Channel<S>>>,
+    initial: Arc<dyn Fn() -> S + std::marker::Send + Sync>,
 }
 
 impl<S: State> Schema<S> {
-    /// A schema without channels.
-    pub fn new() -> Self {
-        Self { channels: Arc::default() }
+    /// A schema without channels, of a state that is `initial` before anything was written.
+    pub fn new(initial: impl Fn() -> S + std::marker::Send + Sync + 'static) -> Self {
+        Self { channels: Arc::default(), initial: Arc::new(initial) }
     }
 
     /// Adds a channel.
@@ -48,14 +109,18 @@ impl<S: State> Schema<S> {
         &self.channels
     }
 
+    pub(crate) fn initial(&self) -> S {
+        (self.initial)()
+    }
+
     /// Whether `update` writes anything.
     pub(crate) fn says_something(&self, update: &S::Update) -> bool {
         self.channels.iter().any(|channel| channel.is_written(update))
     }
 
     /// The state as the nodes of a step get it: with the values that the engine sets.
-    pub(crate) fn given(&self, state: &Arc<S>, progress: Progress) -> Arc<S> {
-        let mut given = state.clone();
+    pub(crate) fn given(&self, state: Arc<S>, progress: Progress) -> Arc<S> {
+        let mut given = state;
         for manage in self.channels.iter().filter_map(Channel::manage) {
             manage(Arc::make_mut(&mut given), progress);
         }
@@ -63,15 +128,9 @@ impl<S: State> Schema<S> {
     }
 }
 
-impl<S: State> Default for Schema<S> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl<S: State> Clone for Schema<S> {
     fn clone(&self) -> Self {
-        Self { channels: self.channels.clone() }
+        Self { channels: self.channels.clone(), initial: self.initial.clone() }
     }
 }
 

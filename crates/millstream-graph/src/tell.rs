@@ -1,15 +1,22 @@
 //! What an execution of a graph says of itself: nothing is made that nobody reads.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use millstream_core::{Body, Channels, Cx, Error, Payload, Result, TaskError};
-use serde::Serialize;
+use millstream_core::{
+    Body, Channels, CheckpointEvent, CheckpointPlace, CheckpointTask, Cx, Error, Interrupt, Payload, Result, TaskError,
+};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::command::{Command, Target};
-use crate::state::{Schema, State};
-use crate::task::Turn;
+use crate::answer::{Answer, Goto};
+use crate::checkpoint::CheckpointMetadata;
+use crate::engine::Begin;
+use crate::host;
+use crate::past::Past;
+use crate::plan::Plan;
+use crate::saver::Place;
+use crate::shape::Shape;
+use crate::turn::Turn;
 
 /// The voice of one execution of a graph.
 pub(crate) struct Tell {
@@ -26,22 +33,31 @@ impl Tell {
         &self.cx
     }
 
-    /// Whether somebody may read messages that nodes return.
-    pub(crate) fn looks_for_messages(&self) -> bool {
-        self.cx.wants(Channels::MESSAGES)
-    }
-
     /// The graph begins.
-    pub(crate) async fn began<S: State>(&self, input: &[S::Update], state: &S) -> Result<()> {
+    pub(crate) async fn began(&self, begin: &Begin) -> Result<()> {
         if !self.cx.wants(Channels::RUNNABLES) {
             return Ok(());
         }
-        let input = if input.is_empty() { as_json(state)? } else { joined(input)? };
+        let input = match begin {
+            Begin::Input(update) => as_json(update)?,
+            Begin::GoOn => Value::Null,
+            Begin::Orders(orders) => {
+                let resume = match (&orders.answer, orders.answers.is_empty()) {
+                    (None, false) => json!(orders.answers),
+                    (answer, _) => answer.clone().unwrap_or_default(),
+                };
+                command([
+                    ("resume", resume),
+                    ("update", answered(&orders.also.updates)?),
+                    ("goto", goto(&orders.also)?),
+                ])
+            }
+        };
         self.cx.emit(Body::RunnableStarted { input: Some(input) }).await
     }
 
     /// The graph has come to its end.
-    pub(crate) async fn ended<S: State>(&self, state: &S) -> Result<()> {
+    pub(crate) async fn ended(&self, state: &Payload) -> Result<()> {
         if !self.cx.wants(Channels::RUNNABLES) {
             return Ok(());
         }
@@ -49,7 +65,7 @@ impl Tell {
     }
 
     /// A node begins, executed as `cx`.
-    pub(crate) async fn node_began<S: State>(cx: &Cx, state: &S) -> Result<()> {
+    pub(crate) async fn node_began(cx: &Cx, state: &Payload) -> Result<()> {
         if !cx.wants(Channels::RUNNABLES) {
             return Ok(());
         }
@@ -57,92 +73,156 @@ impl Tell {
     }
 
     /// What a node answers, for whoever watches runnables.
-    pub(crate) fn output<S: State>(&self, command: &Command<S>) -> Result<Option<Value>> {
+    pub(crate) fn output(&self, answer: &Answer) -> Result<Option<Value>> {
         if !self.cx.wants(Channels::RUNNABLES) {
             return Ok(None);
         }
-        let update = answered(&command.updates)?;
-        if command.goto.is_empty() {
+        let update = answered(&answer.updates)?;
+        if answer.goto.is_empty() {
             return Ok(Some(update));
         }
-        let mut goto: Vec<Value> = command.goto.iter().map(Target::json).collect::<Result<_>>()?;
-        let goto = if goto.len() == 1 { goto.remove(0) } else { Value::Array(goto) };
-        let fields = [("update", update), ("goto", goto)].into_iter().filter(|(_, field)| !field.is_null());
-        Ok(Some(json!({ "$command": fields.collect::<BTreeMap<_, _>>() })))
+        Ok(Some(command([("update", update), ("goto", goto(answer)?)])))
     }
 
     /// A node that was executed as `cx` has answered with `output`, which changes the state by `updates`.
-    pub(crate) async fn node_ended(&self, cx: &Cx, output: Option<Value>, updates: &[impl Serialize]) -> Result<()> {
+    pub(crate) async fn node_ended(&self, cx: &Cx, output: Option<Value>, updates: &[Payload]) -> Result<()> {
         let Some(output) = output else { return Ok(()) };
         cx.emit(Body::RunnableChunk { chunk: output.clone() }).await?;
         cx.emit(Body::RunnableFinished { output }).await?;
-        // A graph inside a node is waited for, not streamed.
-        if self.cx.scope().parent_ids.is_empty() {
-            let chunk = Map::from_iter([(cx.scope().name.to_string(), answered(updates)?)]);
-            self.cx.emit(Body::RunnableChunk { chunk: Value::Object(chunk) }).await?;
+        let chunk = Map::from_iter([(cx.scope().name.to_string(), answered(updates)?)]);
+        self.piece(Value::Object(chunk)).await
+    }
+
+    /// A piece of the graph's output. A graph inside a node is waited for, not streamed.
+    async fn piece(&self, chunk: Value) -> Result<()> {
+        if !self.cx.scope().parent_ids.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.cx.emit(Body::RunnableChunk { chunk }).await
     }
 
     /// The state is another.
-    pub(crate) async fn values<S: State>(&self, state: &Arc<S>) -> Result<()> {
+    pub(crate) async fn values(&self, state: &Payload) -> Result<()> {
         if !self.cx.wants(Channels::VALUES) {
             return Ok(());
         }
-        self.cx.emit(Body::Values { state: Payload::new(state.clone()) }).await
+        self.cx.emit(Body::Values { state: state.clone() }).await
     }
 
-    /// A turn begins.
-    pub(crate) async fn started<S: State>(&self, turn: &Turn<S>) -> Result<()> {
+    /// A person is waited for.
+    pub(crate) async fn interrupted(&self, interrupts: Vec<Interrupt>, state: &Payload) -> Result<()> {
+        if self.cx.wants(Channels::RUNNABLES) {
+            self.piece(json!({ "__interrupt__": interrupts })).await?;
+        }
+        self.cx.emit(Body::Interrupted { interrupts, state: state.clone() }).await
+    }
+
+    /// A turn begins, with what `given` gives.
+    pub(crate) async fn started(&self, turn: &Turn, given: impl FnOnce() -> Payload) -> Result<()> {
         if !self.cx.wants(Channels::TASKS) {
             return Ok(());
         }
-        let (task, input) = (turn.task.clone(), Payload::new(turn.state.clone()));
-        self.cx.emit(Body::TaskStarted { task, input }).await
+        let input = match &turn.sent {
+            Some(crate::answer::Sent::Call(call)) => Payload::new(json!({ "tool_call": call })),
+            _ => given(),
+        };
+        self.cx.emit(Body::TaskStarted { task: turn.task.clone(), input }).await
     }
 
-    /// A node has answered; gives what was told.
-    pub(crate) async fn updates<S: State>(
+    /// A node has answered, in this run or an earlier one; gives what was told.
+    pub(crate) async fn updates(
         &self,
-        schema: &Schema<S>,
-        turn: &Turn<S>,
-        updates: &[S::Update],
+        shape: &dyn Shape,
+        turn: &Turn,
+        updates: &[Payload],
+        cached: bool,
     ) -> Result<Vec<Payload>> {
         let (wants_updates, wants_tasks) = (self.cx.wants(Channels::UPDATES), self.cx.wants(Channels::TASKS));
         if !wants_updates && !wants_tasks {
             return Ok(Vec::new());
         }
-        let says_something = |update: &&S::Update| schema.says_something(update);
-        let told: Vec<Payload> = updates.iter().filter(says_something).cloned().map(Payload::new).collect();
+        let told: Vec<Payload> = updates.iter().filter(|update| shape.says_something(update)).cloned().collect();
         if wants_updates {
             let (node, updates) = (turn.task.name.clone(), told.clone());
-            self.cx.emit(Body::Updates { node, updates }).await?;
+            self.cx.emit(Body::Updates { node, updates, cached }).await?;
         }
         Ok(told)
     }
 
-    /// A turn is over.
-    pub(crate) async fn finished<S: State>(&self, turn: &Turn<S>, told: &[Payload]) -> Result<()> {
-        self.task_finished(turn, told, None).await
-    }
-
-    /// A turn has failed, and the graph with it.
-    pub(crate) async fn failed<S: State>(&self, turn: &Turn<S>, told: &[Payload], error: Error) -> Result<()> {
-        self.task_finished(turn, told, Some(TaskError::from(&error))).await?;
-        Err(error)
-    }
-
-    async fn task_finished<S: State>(&self, turn: &Turn<S>, told: &[Payload], error: Option<TaskError>) -> Result<()> {
+    /// A turn is over: it gave what was `told`, failed, or waits for answers.
+    pub(crate) async fn finished(
+        &self,
+        turn: &Turn,
+        told: &[Payload],
+        error: Option<TaskError>,
+        interrupts: Vec<Interrupt>,
+    ) -> Result<()> {
         if !self.cx.wants(Channels::TASKS) {
             return Ok(());
         }
         let (task, result) = (turn.task.clone(), told.to_vec());
-        self.cx.emit(Body::TaskFinished { task, result, error }).await
+        self.cx.emit(Body::TaskFinished { task, result, error, interrupts }).await
+    }
+
+    /// The graph is at a checkpoint, and `turns` are due.
+    #[expect(clippy::too_many_arguments, reason = "an event of eight parts")]
+    pub(crate) async fn checkpoint(
+        &self,
+        plan: &Plan,
+        place: &Place,
+        id: Uuid,
+        parent: Option<Uuid>,
+        metadata: &CheckpointMetadata,
+        state: &Payload,
+        turns: &[Turn],
+        past: &Past,
+    ) -> Result<()> {
+        if !self.cx.wants(Channels::CHECKPOINTS) {
+            return Ok(());
+        }
+        let at = |id| CheckpointPlace { thread: place.thread.clone(), namespace: place.namespace.clone(), id };
+        let tasks = turns.iter().map(|turn| {
+            let deeds = past.of(turn.task.id);
+            let namespace = || host::place(&place.namespace, &turn.task.name, turn.task.id).into();
+            CheckpointTask {
+                id: turn.task.id,
+                name: turn.task.name.clone(),
+                error: deeds.and_then(|deeds| deeds.error.clone()),
+                interrupts: deeds.map(|deeds| deeds.interrupts.clone()).unwrap_or_default(),
+                result: turn.done.as_ref().filter(|_| turn.node.is_some()).map(|done| done.updates.clone()),
+                graph: turn.node.and_then(|node| plan.node(node).spec.inner.as_ref()).map(|_| namespace()),
+            }
+        });
+        let event = CheckpointEvent {
+            at: at(id),
+            parent: parent.map(at),
+            source: metadata.source.name().to_owned(),
+            step: metadata.step,
+            parents: metadata.parents.clone(),
+            state: state.clone(),
+            tasks: tasks.collect(),
+        };
+        self.cx.emit(Body::Checkpoint(Box::new(event))).await
     }
 }
 
+/// A command as outputs of LangGraph are written: what of it is set.
+fn command<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let set = fields.into_iter().filter(|(_, field)| !field.is_null());
+    json!({ "$command": set.collect::<BTreeMap<_, _>>() })
+}
+
+fn goto(answer: &Answer) -> Result<Value> {
+    let mut goto: Vec<Value> = answer.goto.iter().map(Goto::json).collect::<Result<_>>()?;
+    Ok(match goto.len() {
+        0 => Value::Null,
+        1 => goto.remove(0),
+        _ => Value::Array(goto),
+    })
+}
+
 /// What a node answers: nothing, an update, or several.
-fn answered(updates: &[impl Serialize]) -> Result<Value> {
+fn answered(updates: &[Payload]) -> Result<Value> {
     Ok(match updates {
         [] => Value::Null,
         [one] => as_json(one)?,
@@ -150,17 +230,6 @@ fn answered(updates: &[impl Serialize]) -> Result<Value> {
     })
 }
 
-/// Several updates as one object.
-fn joined(updates: &[impl Serialize]) -> Result<Value> {
-    let mut all = Map::new();
-    for update in updates {
-        if let Value::Object(fields) = as_json(update)? {
-            all.extend(fields);
-        }
-    }
-    Ok(Value::Object(all))
-}
-
-fn as_json(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(Error::failed)
+fn as_json(value: &Payload) -> Result<Value> {
+    value.try_json().map_err(Error::failed)
 }

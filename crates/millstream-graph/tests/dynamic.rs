@@ -90,7 +90,7 @@ async fn a_node_sees_what_it_is_shown_and_how_many_steps_are_left() {
     let graph = graph().node("all", look).node("some", look).sees("some", move |state| state.only(&keys));
     let graph = graph.edge(START, "all").edge("all", "some").compile().unwrap();
     let input = JsonUpdate::new().with("n", 1);
-    let end = graph.run_with(empty(), vec![input]).limit(3).await.unwrap();
+    let end = graph.run(input).limit(3).await.unwrap();
     let seen = json!([{"last": false, "left": 2, "log": [], "n": 1}, {"n": 1}]);
     assert_eq!(end.to_value(), json!({"log": seen, "n": 1}));
 }

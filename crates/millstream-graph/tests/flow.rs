@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use millstream_core::{Cx, Error, ErrorKind, Result};
 use millstream_graph::{Command, END, Graph, Retry, START, Send, State, StateGraph, append};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(State, Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(State, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[state(crate = "millstream_graph")]
 struct Log {
     #[reduce(append)]

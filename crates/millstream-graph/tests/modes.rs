@@ -10,9 +10,9 @@ use futures_util::{StreamExt, TryStreamExt};
 use millstream_core::{Body, Cx, Demo, Message, MessageFold, Model, Outcome, Result, Runnable, add_messages};
 use millstream_graph::{END, Graph, Item, Mode, START, State, StateGraph, append};
 use proptest::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-#[derive(State, Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(State, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[state(crate = "millstream_graph")]
 struct Chat {
     #[reduce(add_messages)]
@@ -44,7 +44,7 @@ fn hello() -> Chat {
 fn word(item: &Item<Chat>) -> String {
     match item {
         Item::Values { state } => format!("values {} {}", state.messages.len(), state.log.len()),
-        Item::Updates { node, updates } => format!("updates {node} {}", updates.len()),
+        Item::Updates { node, updates, .. } => format!("updates {node} {}", updates.len()),
         Item::Message { chunk, scope } => format!("{}:{chunk}", scope.node.as_deref().unwrap_or("?")),
         Item::Custom { value, .. } => format!("custom {value}"),
         Item::TaskStarted { task, .. } => format!("start {}", task.name),

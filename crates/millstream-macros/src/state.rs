@@ -29,14 +29,17 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let names: Vec<&Ident> = fields.iter().map(|field| field.name).collect();
     let types: Vec<&Type> = fields.iter().map(|field| field.of).collect();
     let keys: Vec<String> = names.iter().map(ToString::to_string).collect();
-    let channels = fields.iter().map(|field| field.channel(&graph));
-    let setters = fields.iter().map(StateField::setter);
+    let channels = fields.iter().map(|field| field.channel(&graph)).collect::<Result<Vec<_>>>()?;
+    let setters = fields.iter().map(|field| field.setter(&graph));
+    let serde = format!("{}::serde", quote!(#graph).to_string().replace(' ', ""));
+    let written = format!("{}::written", quote!(#graph).to_string().replace(' ', ""));
     let about = format!("A change of [`{state}`]: the fields that are written.");
     Ok(quote! {
         #[doc = #about]
-        #[derive(Clone, Debug, Default)]
+        #[derive(Clone, Debug, Default, #graph::serde::Deserialize)]
+        #[serde(crate = #serde, default)]
         #visibility struct #update {
-            #(#names: Option<#types>,)*
+            #(#[serde(deserialize_with = #written)] #names: ::core::option::Option<#graph::Write<#types>>,)*
         }
 
         impl #graph::serde::Serialize for #update {
@@ -62,6 +65,22 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
 
         impl #graph::State for #state {
             type Update = #update;
+
+            fn into_update(self) -> #update {
+                #update { #(#names: ::core::option::Option::Some(#graph::Write::Join(self.#names)),)* }
+            }
+        }
+
+        impl #graph::IntoInput<#state> for #state {
+            fn into_input(self) -> #update {
+                #graph::State::into_update(self)
+            }
+        }
+
+        impl #graph::IntoInput<#state> for #update {
+            fn into_input(self) -> #update {
+                self
+            }
         }
 
         impl #graph::Update for #update {
@@ -70,7 +89,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
 
         impl #graph::Typed for #state {
             fn schema() -> #graph::Schema<Self> {
-                #graph::Schema::new()#(.channel(#channels))*
+                #graph::Schema::new(Self::default)#(.channel(#channels))*
             }
         }
     })
@@ -80,7 +99,11 @@ struct StateField<'a> {
     name: &'a Ident,
     of: &'a Type,
     reduce: Option<Expr>,
+    /// Words in `#[state(...)]`.
+    words: Vec<Ident>,
 }
+
+const WORDS: [&str; 5] = ["any", "ephemeral", "untracked", "remaining_steps", "is_last_step"];
 
 impl<'a> StateField<'a> {
     fn read(field: &'a Field) -> Result<Self> {
@@ -92,40 +115,97 @@ impl<'a> StateField<'a> {
             }
             reduce = Some(attribute.parse_args()?);
         }
-        Ok(Self { name, of: &field.ty, reduce })
-    }
-
-    fn channel(&self, graph: &Path) -> TokenStream {
-        let Self { name, of, reduce } = self;
-        let key = name.to_string();
-        let field = quote!(|state: &mut Self| &mut state.#name);
-        let written = quote!(|update: &<Self as #graph::State>::Update| update.#name.as_ref());
-        match reduce {
-            None => quote!(#graph::Channel::last::<#of>(#key, #field, #written)),
-            Some(reduce) => quote!(#graph::Channel::reduced::<#of>(#key, #field, #written, #reduce)),
+        let mut words: Vec<Ident> = Vec::new();
+        for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("state")) {
+            attribute.parse_nested_meta(|meta| match meta.path.get_ident() {
+                Some(word) if WORDS.iter().any(|known| word == known) => {
+                    words.push(word.clone());
+                    Ok(())
+                }
+                _ => Err(meta.error(format!("a field may be {}", WORDS.join(", ")))),
+            })?;
         }
+        let field = Self { name, of: &field.ty, reduce, words };
+        let reduced = field.reduce.is_some();
+        for (word, other) in [("any", reduced), ("remaining_steps", reduced), ("is_last_step", reduced)] {
+            if other && field.is(word) {
+                return Err(Error::new_spanned(name, format!("a field with a reducer cannot be `{word}`")));
+            }
+        }
+        Ok(field)
     }
 
-    fn setter(&self) -> TokenStream {
-        let Self { name, of, .. } = self;
+    fn is(&self, word: &str) -> bool {
+        self.words.iter().any(|known| known == word)
+    }
+
+    /// Whether the engine sets it, and no node.
+    fn is_managed(&self) -> bool {
+        self.is("remaining_steps") || self.is("is_last_step")
+    }
+
+    fn channel(&self, graph: &Path) -> Result<TokenStream> {
+        let Self { name, of, reduce, .. } = self;
+        let key = name.to_string();
+        let access = quote!(#graph::Access::<Self, #of> {
+            name: #key,
+            field: |state| &mut state.#name,
+            seen: |state| &state.#name,
+            written: |update| update.#name.as_ref(),
+            to_write: |update| update.#name.as_mut(),
+        });
+        let mut channel = match reduce {
+            _ if self.is("remaining_steps") => quote!(#graph::Channel::remaining_steps(#access)),
+            _ if self.is("is_last_step") => quote!(#graph::Channel::is_last_step(#access)),
+            None if self.is("any") => quote!(#graph::Channel::any(#access)),
+            None => quote!(#graph::Channel::last(#access)),
+            Some(reduce) if element(of).is_some() => quote!(#graph::Channel::list(#access, #reduce)),
+            Some(reduce) => quote!(#graph::Channel::reduced(#access, #reduce)),
+        };
+        if self.is("ephemeral") {
+            channel = quote!(#channel.ephemeral(#access));
+        }
+        if self.is("untracked") {
+            channel = quote!(#channel.untracked());
+        }
+        Ok(channel)
+    }
+
+    fn setter(&self, graph: &Path) -> TokenStream {
+        let Self { name, of, reduce, .. } = self;
+        if self.is_managed() {
+            return TokenStream::new();
+        }
         let about = format!("Writes `{name}`.");
-        match element(of) {
-            Some(element) => quote! {
-                #[doc = #about]
-                #[must_use]
-                pub fn #name(mut self, #name: impl IntoIterator<Item = impl Into<#element>>) -> Self {
-                    self.#name = Some(#name.into_iter().map(Into::into).collect());
-                    self
-                }
-            },
-            None => quote! {
-                #[doc = #about]
-                #[must_use]
-                pub fn #name(mut self, #name: impl Into<#of>) -> Self {
-                    self.#name = Some(#name.into());
-                    self
-                }
-            },
+        let (given, value) = match element(of) {
+            Some(element) => (
+                quote!(impl ::core::iter::IntoIterator<Item = impl ::core::convert::Into<#element>>),
+                quote!(#name.into_iter().map(::core::convert::Into::into).collect()),
+            ),
+            None => (quote!(impl ::core::convert::Into<#of>), quote!(#name.into())),
+        };
+        let setter = quote! {
+            #[doc = #about]
+            #[must_use]
+            pub fn #name(mut self, #name: #given) -> Self {
+                self.#name = ::core::option::Option::Some(#graph::Write::Join(#value));
+                self
+            }
+        };
+        if reduce.is_none() {
+            return setter;
+        }
+        let replace = format_ident!("replace_{name}");
+        let about = format!("Writes `{name}` in the place of what is there, past its reducer.");
+        quote! {
+            #setter
+
+            #[doc = #about]
+            #[must_use]
+            pub fn #replace(mut self, #name: #given) -> Self {
+                self.#name = ::core::option::Option::Some(#graph::Write::Replace(#value));
+                self
+            }
         }
     }
 }

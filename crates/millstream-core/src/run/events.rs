@@ -119,9 +119,12 @@ impl Events {
             self.add_usage(message.usage());
             self.last.push_back(Ok(Event { scope, body: Body::Message { chunk } }));
         }
-        let body = Body::Finished(Box::new(Finished::new(self.error.as_ref(), self.usage.take())));
-        self.last.push_back(Ok(Event::new(self.scope.clone(), body)));
-        self.last.extend(self.error.take().map(Err));
+        let error = self.error.take();
+        // Waiting for a person is no failure.
+        let failure = error.filter(|_| outcome != Outcome::Interrupted);
+        let finished = Finished { outcome, ..Finished::new(failure.as_ref(), self.usage.take()) };
+        self.last.push_back(Ok(Event::new(self.scope.clone(), Body::Finished(Box::new(finished)))));
+        self.last.extend(failure.map(Err));
         self.done = true;
     }
 }

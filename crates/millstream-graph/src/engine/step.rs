@@ -1,0 +1,293 @@
+//! One superstep: its tasks run side by side, and what they wrote is applied when all are done.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use millstream_core::{Cx, Error, ErrorKind, Interrupt, Payload, Result, TaskError};
+use serde::Serialize;
+
+use super::Engine;
+use crate::ahead::{Onward, SavedOutput, exits};
+use crate::answer::{Answer, ForParent, Goto};
+use crate::branch;
+use crate::channel::Dirty;
+use crate::checkpoint::{CheckpointSource, Durability, TaskWrite, WriteKind, json};
+use crate::host::Host;
+use crate::past::Past;
+use crate::shape::AnyWrite;
+use crate::tell::Tell;
+use crate::turn::{self, Done, Turn};
+
+/// A turn whose node has answered, or failed.
+struct Answered {
+    turn: usize,
+    cx: Cx,
+    host: Arc<Host>,
+    answer: Result<Answer>,
+}
+
+/// What has come of a step so far.
+#[derive(Default)]
+struct Course {
+    /// What was asked and has no answer; with nothing in it, a graph inside has come to a breakpoint.
+    interrupts: Option<Vec<Interrupt>>,
+    /// Whether the state has what the only turn wrote.
+    applied: bool,
+}
+
+impl Engine {
+    /// Gives turns what they have given in an earlier run, so that they do not run again.
+    pub(super) fn take_over(&mut self, turns: &mut [Turn]) -> Result<()> {
+        for turn in turns.iter_mut() {
+            if turn.node.is_none()
+                && let Some(input) = self.ahead.input.clone()
+            {
+                turn.done = Some(Done { updates: vec![input], onward: Onward::default() });
+            } else if !self.replaying
+                && let Some(output) = self.past.of_mut(turn.task.id).and_then(|deeds| deeds.output.take())
+            {
+                let (updates, onward) = output.load(&self.plan)?;
+                turn.done = Some(Done { updates, onward });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn superstep(&mut self, mut turns: Vec<Turn>) -> Result<()> {
+        let plan = self.plan.clone();
+        let given = plan.shape.given(&self.state, self.progress);
+        for turn in turns.iter().filter(|turn| turn.node.is_some()) {
+            self.tell.started(turn, || turn.given(&plan, &given)).await?;
+        }
+        for turn in turns.iter().filter(|turn| turn.node.is_some()) {
+            if let Some(done) = &turn.done {
+                self.tell.updates(&*plan.shape, turn, &done.updates, true).await?;
+            }
+        }
+        let course = self.run_turns(&mut turns, given).await?;
+        if let Some(interrupts) = course.interrupts {
+            self.count_finished(&turns).await?;
+            return Err(Interrupt::error(interrupts));
+        }
+        self.finish_step(turns, course.applied).await
+    }
+
+    async fn run_turns(&mut self, turns: &mut [Turn], given: Payload) -> Result<Course> {
+        let plan = self.plan.clone();
+        let mut course = Course::default();
+        let mut waiting = Vec::new();
+        for (number, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.done.is_none()) {
+            let Some(node) = turn.node else { continue };
+            let host = self.host(turn);
+            let cx = turn.context(&plan, self.cx(), host.clone());
+            let (plan, state) = (&plan, turn.given(&plan, &given));
+            waiting.push(async move {
+                let answer = match Tell::node_began(&cx, &state).await {
+                    Ok(()) => turn::run(plan.node(node), &*plan.shape, state, cx.clone()).await,
+                    Err(error) => Err(error),
+                };
+                Answered { turn: number, cx, host, answer }
+            });
+        }
+        let alone = turns.len() == 1;
+        // A turn that is alone needs no copy of the state for its branches.
+        let graph_state = (!alone).then(|| given.clone());
+        drop(given);
+        let mut waiting = waiting.into_iter();
+        let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.settings.at_once).collect();
+        loop {
+            let saver = &mut self.saver;
+            let next = poll_fn(|task| {
+                if let Some(Poll::Ready(error)) = saver.as_mut().map(|saver| saver.poll(task)) {
+                    return Poll::Ready(Err(error));
+                }
+                running.poll_next_unpin(task).map(Ok)
+            });
+            let Some(answered) = next.await? else { break };
+            running.extend(waiting.next());
+            let turn = &mut turns[answered.turn];
+            // When it fails, the others are dropped with `running`, and stop.
+            self.settle_turn(turn, answered, graph_state.as_ref(), &mut course).await?;
+            if !running.is_empty()
+                && let Some(saver) = &mut self.saver
+                && saver.durability != Durability::Exit
+            {
+                saver.flush();
+            }
+        }
+        Ok(course)
+    }
+
+    /// Takes what a turn answered.
+    async fn settle_turn(
+        &mut self,
+        turn: &mut Turn,
+        answered: Answered,
+        graph_state: Option<&Payload>,
+        course: &mut Course,
+    ) -> Result<()> {
+        let Answered { cx, host, answer, .. } = answered;
+        let mut answer = match answer {
+            Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                return self.turn_waits(turn, &host, Interrupt::of(&error), course).await;
+            }
+            Err(error) => return self.turn_failed(turn, &[], error).await,
+        };
+        if answer.parent {
+            return Err(ForParent::error(answer, &turn.task.name));
+        }
+        let output = self.tell.output(&answer)?;
+        let shape = self.plan.shape.clone();
+        answer.updates = answer.updates.into_iter().map(|update| shape.identify(update)).collect();
+        let Answer { updates, goto, .. } = answer;
+        self.returned.tell(&cx, turn.sent.as_ref(), &updates).await?;
+        let told = self.tell.updates(&*shape, turn, &updates, false).await?;
+        let onward = match self.branches(turn, &updates, goto, &cx, graph_state, course).await {
+            Ok(onward) => onward,
+            Err(error) => return self.turn_failed(turn, &told, error).await,
+        };
+        self.tell.node_ended(&cx, output, &updates).await?;
+        self.tell.finished(turn, &told, None, Vec::new()).await?;
+        if self.saver.is_some() {
+            self.hold(turn, WriteKind::Output, &SavedOutput::new(&self.plan, &updates, &onward)?)?;
+            if let Some(answers) = host.used() {
+                self.hold(turn, WriteKind::Resume, &answers)?;
+            }
+        }
+        turn.done = Some(Done { updates, onward });
+        Ok(())
+    }
+
+    /// Where a turn leads. A branch sees the state with what its own node wrote, not with what the others in the step do.
+    async fn branches(
+        &mut self,
+        turn: &Turn,
+        updates: &[Payload],
+        goto: Vec<Goto>,
+        cx: &Cx,
+        graph_state: Option<&Payload>,
+        course: &mut Course,
+    ) -> Result<Onward> {
+        let plan = self.plan.clone();
+        let has_branches = !exits(&plan, turn.node).branches.is_empty();
+        if !has_branches {
+            return branch::take(&plan, turn.node, None, goto, Some(cx)).await;
+        }
+        let writes: Vec<_> = updates.iter().map(|update| AnyWrite { node: &turn.task.name, update }).collect();
+        let own = match graph_state {
+            Some(state) => {
+                let mut unused = vec![Dirty::Clean; plan.shape.width()];
+                plan.shape.apply(state.clone(), &writes, &mut unused)?
+            }
+            None => {
+                course.applied = true;
+                self.change(|shape, state, dirty| shape.apply(state, &writes, dirty))?;
+                plan.shape.given(&self.state, self.progress)
+            }
+        };
+        let seen = match turn.node {
+            Some(node) => plan.node(node).seen(own),
+            None => own,
+        };
+        branch::take(&plan, turn.node, Some(&seen), goto, Some(cx)).await
+    }
+
+    /// A turn asks a person: the others go on.
+    async fn turn_waits(&mut self, turn: &Turn, host: &Host, asked: &[Interrupt], course: &mut Course) -> Result<()> {
+        course.interrupts.get_or_insert_default().extend_from_slice(asked);
+        if asked.is_empty() {
+            return Ok(());
+        }
+        self.hold(turn, WriteKind::Interrupt, &asked)?;
+        if let Some(answers) = host.used() {
+            self.hold(turn, WriteKind::Resume, &answers)?;
+        }
+        self.tell.interrupted(asked.to_vec(), &self.state).await?;
+        self.tell.finished(turn, &[], None, asked.to_vec()).await
+    }
+
+    /// A turn has failed, and the graph with it; what it has `told` until then stays said.
+    async fn turn_failed(&mut self, turn: &Turn, told: &[Payload], error: Error) -> Result<()> {
+        if ForParent::is(&error) {
+            return Err(error);
+        }
+        let failure = TaskError::from(&error);
+        if error.kind() != ErrorKind::Cancelled {
+            self.hold(turn, WriteKind::Error, &failure)?;
+        }
+        self.tell.finished(turn, told, Some(failure), Vec::new()).await?;
+        Err(error)
+    }
+
+    fn hold(&mut self, turn: &Turn, kind: WriteKind, value: &impl Serialize) -> Result<()> {
+        if let Some(saver) = &mut self.saver {
+            saver.hold(TaskWrite { task: turn.task.id, kind, value: json(value)? });
+        }
+        Ok(())
+    }
+
+    /// The step does not end, since somebody is waited for: what has finished counts in the state that is told last.
+    async fn count_finished(&mut self, turns: &[Turn]) -> Result<()> {
+        if self.is_nested {
+            return Ok(());
+        }
+        let mut finished: Vec<&Turn> = turns.iter().filter(|turn| turn.done.is_some()).collect();
+        if finished.is_empty() {
+            return Ok(());
+        }
+        finished.sort_by_key(|turn| (turn.send, turn.node));
+        let writes = writes_of(finished.into_iter());
+        // The checkpoint stays what it was: this is only what is told.
+        let mut unused = self.dirty.clone();
+        let state = self.plan.shape.apply(self.state.clone(), &writes, &mut unused)?;
+        self.state = self.plan.shape.after_step(state, &writes, &mut unused)?;
+        if writes.iter().any(|write| self.plan.shape.says_something(write.update)) {
+            self.tell.values(&self.state).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies what the step wrote: nodes by name, then sends in their order, whatever came first.
+    async fn finish_step(&mut self, mut turns: Vec<Turn>, applied: bool) -> Result<()> {
+        let plan = self.plan.clone();
+        turns.sort_by_key(|turn| (turn.send, turn.node));
+        self.ahead.done();
+        let mut start = None;
+        {
+            let writes = writes_of(turns.iter());
+            if !applied {
+                self.change(|shape, state, dirty| shape.apply(state, &writes, dirty))?;
+            }
+            if turns.iter().any(|turn| turn.node.is_none()) {
+                // Branches from the start see the state with the input.
+                start = Some(branch::take(&plan, None, Some(&self.state), Vec::new(), None).await?);
+            }
+            self.change(|shape, state, dirty| shape.after_step(state, &writes, dirty))?;
+        }
+        for turn in &mut turns {
+            let onward = match (&mut turn.done, turn.node) {
+                (_, None) => start.take().unwrap_or_default(),
+                (Some(done), _) => std::mem::take(&mut done.onward),
+                (None, _) => return Err(Error::new(ErrorKind::Internal, "a step ended before one of its tasks")),
+            };
+            self.ahead.go(&plan, turn.node, onward);
+        }
+        let changed = writes_of(turns.iter()).iter().any(|write| plan.shape.says_something(write.update));
+        if changed {
+            self.tell.values(&self.state).await?;
+        }
+        drop(turns);
+        self.past = Past::default();
+        self.checkpoint(CheckpointSource::Loop).await
+    }
+}
+
+fn writes_of<'a>(turns: impl Iterator<Item = &'a Turn>) -> Vec<AnyWrite<'a>> {
+    let done = turns.filter_map(|turn| Some((turn, turn.done.as_ref()?)));
+    done.flat_map(|(turn, done)| done.updates.iter().map(move |update| AnyWrite { node: &turn.task.name, update }))
+        .collect()
+}

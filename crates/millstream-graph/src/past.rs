@@ -1,0 +1,85 @@
+//! What tasks did after the checkpoint that a run goes on from.
+
+use std::collections::HashMap;
+
+use millstream_core::{Error, Interrupt, Result, TaskError};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::ahead::SavedOutput;
+use crate::checkpoint::{TaskWrite, WriteKind};
+
+/// What a task did.
+#[derive(Default)]
+pub(crate) struct Deeds {
+    /// What it gave, if it has returned.
+    pub(crate) output: Option<SavedOutput>,
+    /// What it asked last.
+    pub(crate) interrupts: Vec<Interrupt>,
+    /// What it was answered.
+    pub(crate) answers: Vec<Value>,
+    /// Why it failed.
+    pub(crate) error: Option<TaskError>,
+}
+
+/// What all tasks did, and what came from outside.
+#[derive(Default)]
+pub(crate) struct Past {
+    tasks: HashMap<Uuid, Deeds>,
+    /// Updates and targets that came with an earlier run that has not got past the checkpoint.
+    pub(crate) outside: Option<SavedOutput>,
+    /// An answer that came with such a run, and that nobody has used.
+    pub(crate) answer: Option<Value>,
+}
+
+impl Past {
+    pub(crate) fn read(writes: &[TaskWrite]) -> Result<Self> {
+        let mut past = Self::default();
+        for write in writes {
+            if write.task.is_nil() {
+                match write.kind {
+                    WriteKind::Output => past.outside = Some(read(&write.value)?),
+                    _ => past.answer = Some(read(&write.value)?),
+                }
+                continue;
+            }
+            let deeds = past.tasks.entry(write.task).or_default();
+            match write.kind {
+                WriteKind::Output => deeds.output = Some(read(&write.value)?),
+                WriteKind::Interrupt => deeds.interrupts = read(&write.value)?,
+                WriteKind::Resume => deeds.answers = read(&write.value)?,
+                WriteKind::Error => deeds.error = Some(read(&write.value)?),
+            }
+        }
+        Ok(past)
+    }
+
+    pub(crate) fn of(&self, task: Uuid) -> Option<&Deeds> {
+        self.tasks.get(&task)
+    }
+
+    pub(crate) fn of_mut(&mut self, task: Uuid) -> Option<&mut Deeds> {
+        self.tasks.get_mut(&task)
+    }
+
+    /// The questions that wait for an answer.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = &Interrupt> {
+        self.tasks.values().filter(|deeds| deeds.output.is_none()).flat_map(|deeds| &deeds.interrupts)
+    }
+
+    /// Forgets the answers: the questions are asked again.
+    pub(crate) fn forget_answers(&mut self) {
+        self.tasks.values_mut().for_each(|deeds| deeds.answers.clear());
+        self.answer = None;
+    }
+
+    /// Forgets what tasks did: they run again.
+    pub(crate) fn forget_tasks(&mut self) {
+        self.tasks.clear();
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(Error::failed)
+}
