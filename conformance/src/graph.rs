@@ -190,10 +190,11 @@ async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutco
             Some(keys) => main.keys(Some(keys)).shown(&ended.state.to_value()),
             None => main.output(&ended.state),
         };
-        if let (Some(interrupts), Some(fields)) =
-            (ended.interrupts.filter(|asked| !asked.is_empty()), shown.as_object_mut())
-        {
-            fields.insert("__interrupt__".to_owned(), json!(interrupts));
+        if let Some(interrupts) = ended.interrupts.filter(|asked| !asked.is_empty()) {
+            match &mut shown {
+                Value::Object(fields) => drop(fields.insert("__interrupt__".to_owned(), json!(interrupts))),
+                _ => shown = json!({ "__interrupt__": interrupts }),
+            }
         }
         shown
     })))

@@ -12,6 +12,7 @@ pub(super) fn read(world: &World, value: &Value, known: &dyn Fn(&str) -> bool) -
     match (value, Marker::of(value)) {
         (Value::Null, _) => Ok(Command::none()),
         (_, Some(Marker::Command(order))) => command(world, &order, known),
+        (_, Some(Marker::Send(_))) => Ok(Command::goto(target(value)?)),
         (Value::Object(fields), None) => Ok(Command::none().update(update(fields, known))),
         (Value::Array(items), _) => {
             let is_command = |item: &Value| matches!(Marker::of(item), Some(Marker::Command(_)));
@@ -41,7 +42,8 @@ pub(super) fn command(world: &World, order: &Order, known: &dyn Fn(&str) -> bool
     command = match &order.update {
         None | Some(Value::Null) => command,
         Some(Value::Object(fields)) => command.update(update(fields, &|key| for_parent || known(key))),
-        Some(other) => return Err(invalid_update(other)),
+        // The reference writes nothing then, and says nothing.
+        Some(_) => command,
     };
     let targets = match &order.goto {
         None | Some(Value::Null) => Vec::new(),

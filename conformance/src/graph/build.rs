@@ -7,7 +7,7 @@ use std::time::Duration;
 use millstream::graph::{
     Command, Graph, Json, JsonKind, JsonUpdate, Node, Nodes, Retry, Schema, State, StateGraph, Target,
 };
-use millstream::{Cx, Error, ErrorKind, Result};
+use millstream::{Cx, Result};
 use serde_json::{Map, Value};
 
 use super::answer::{invalid_update, target, update};
@@ -166,33 +166,32 @@ fn edges(graph: StateGraph<Json>, shape: &Shape) -> StateGraph<Json> {
 fn branches(graph: StateGraph<Json>, shape: &Shape) -> StateGraph<Json> {
     shape.branches.iter().fold(graph, |graph, branch| {
         let Branch { from, path, map, name } = branch.clone();
-        let targets = map.as_ref().map(|map| map.values().cloned().collect::<Vec<_>>());
-        let route = move |state: &Json| route(&path, map.as_ref(), state);
-        let graph = match targets {
-            Some(targets) => graph.branch_to(&from, &targets.iter().map(String::as_str).collect::<Vec<_>>(), route),
-            None => graph.try_branch(&from, route),
+        let route = move |state: &Json| route(&path, state);
+        let graph = match &map {
+            Some(map) if !map.is_empty() => {
+                let labels: Vec<_> = map.iter().map(|(label, node)| (label.as_str(), node.as_str())).collect();
+                graph.branch_map(&from, &labels, route)
+            }
+            _ => graph.try_branch(&from, route),
         };
         graph.branch_name(name.as_deref().unwrap_or("route"))
     })
 }
 
-fn route(path: &Expression, map: Option<&BTreeMap<String, String>>, state: &Json) -> Result<Vec<Target<Json>>> {
-    let answer = path.evaluate(&StateOnly(state))?;
-    let items = match answer {
+fn route(path: &Expression, state: &Json) -> Result<Vec<Target<Json>>> {
+    let items = match path.evaluate(&StateOnly(state))? {
         Value::Array(items) => items,
         one => vec![one],
     };
-    let meant = |item: Value| match (map, &item) {
-        (Some(map), Value::Object(_)) if !map.is_empty() => Ok(item),
-        (Some(map), label) => {
-            let label = label.as_str().map_or_else(|| label.to_string(), str::to_owned);
-            map.get(&label).map(|node| Value::from(node.as_str())).ok_or_else(|| {
-                Error::new(ErrorKind::InvalidInput, format!("the branch has no label {label:?}")).with_name("KeyError")
-            })
-        }
-        (None, _) => Ok(item),
-    };
-    items.into_iter().map(|item| target(&meant(item)?)).collect()
+    items.iter().map(|item| target(&label(item))).collect()
+}
+
+/// A label that is no text as the text that stands for it in a map.
+fn label(item: &Value) -> Value {
+    match item {
+        Value::Bool(_) | Value::Number(_) => item.to_string().into(),
+        other => other.clone(),
+    }
 }
 
 fn retry(spec: &RetrySpec) -> Retry {

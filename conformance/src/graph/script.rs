@@ -14,7 +14,7 @@ use super::build::Built;
 use super::world::World;
 use super::{answer, tool};
 use crate::case::{Op, Tool, Via};
-use crate::expression::{Command as Order, Environment, Expression, Raised};
+use crate::expression::{Command as Order, Environment, Expression, Marker, Raised};
 use crate::message::{message_json, read_message};
 
 /// Runs `ops` on `state`, and gives the node's answer; `known` are the keys of its graph.
@@ -27,18 +27,21 @@ pub(super) async fn answer(
 ) -> Result<Command<Json>> {
     let mut script = Script { state: Some(state), ..Script::of_tool(world, cx, Map::new()) };
     if let ControlFlow::Break(value) = script.run(ops).await? {
-        return answer::read(world, &value, known);
+        return Ok(answer::read(world, &value, known)?.shown_as(value));
     }
     let Script { written, orders, .. } = script;
     if orders.is_empty() {
         let written = if written.is_empty() { Value::Null } else { Value::Object(written) };
-        return answer::read(world, &written, known);
+        return Ok(answer::read(world, &written, known)?.shown_as(written));
     }
-    answer::list(orders.iter().map(|order| {
+    let orders = orders.iter().map(|order| {
         let carried = || (!written.is_empty()).then(|| Value::Object(written.clone()));
-        let order = Order { update: order.update.clone().or_else(carried), ..order.clone() };
-        answer::command(world, &order, known)
-    }))
+        Order { update: order.update.clone().or_else(carried), ..order.clone() }
+    });
+    let orders: Vec<Order> = orders.collect();
+    let mut shown: Vec<Value> = orders.iter().map(|order| Marker::Command(order.clone()).into()).collect();
+    let shown = if shown.len() == 1 { shown.remove(0) } else { Value::Array(shown) };
+    Ok(answer::list(orders.iter().map(|order| answer::command(world, order, known)))?.shown_as(shown))
 }
 
 /// One run of a node or a tool.

@@ -178,7 +178,9 @@ impl StreamView {
             return Some(state.json());
         }
         let goes_on = std::mem::take(&mut self.goes_on);
-        let told = goes_on | std::mem::take(&mut self.written).iter().any(|key| self.keys.contains(key));
+        let written = std::mem::take(&mut self.written);
+        // The engine has looked whether anything was written; here it is about the keys that are told.
+        let told = goes_on || matches!(self.keys, Keys::All(_)) || written.iter().any(|key| self.keys.contains(key));
         told.then(|| self.keys.shown(&state.json()))
     }
 

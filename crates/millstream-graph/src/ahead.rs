@@ -67,22 +67,31 @@ impl Ahead {
         Self { joins: plan.joins.iter().map(|_| BTreeSet::new()).collect(), ..Self::default() }
     }
 
-    /// What runs in the next step: the start, sends in their order, then nodes by name.
-    pub(crate) fn due(&self) -> Vec<Due> {
-        let start = self.input.is_some().then_some(Due::Start);
+    /// What runs in the next step: the start alone; or sends in their order, then nodes by name.
+    pub(crate) fn due(&self, plan: &Plan) -> Vec<Due> {
+        if self.input.is_some() {
+            return vec![Due::Start];
+        }
         let sends = self.sends.iter().enumerate().map(|(number, (node, sent))| Due::Send(number, *node, sent.clone()));
-        let nodes = if self.is_idle() { &self.deferred } else { &self.nodes };
-        start.into_iter().chain(sends).chain(nodes.iter().map(|node| Due::Node(*node))).collect()
+        let mut nodes = self.nodes.clone();
+        nodes.extend(self.joined(plan, false));
+        if nodes.is_empty() && self.sends.is_empty() {
+            nodes.clone_from(&self.deferred);
+            nodes.extend(self.joined(plan, true));
+        }
+        sends.chain(nodes.into_iter().map(Due::Node)).collect()
     }
 
-    fn is_idle(&self) -> bool {
-        self.input.is_none() && self.sends.is_empty() && self.nodes.is_empty()
+    /// The nodes whose waiting edges have all that they wait for, and have it until the node runs.
+    fn joined<'a>(&'a self, plan: &'a Plan, deferred: bool) -> impl Iterator<Item = NodeIndex> + 'a {
+        let full = plan.joins.iter().zip(&self.joins).filter(|(join, come)| is_full(join, come));
+        full.map(|(join, _)| join.to).filter(move |to| plan.node(*to).spec.deferred == deferred)
     }
 
     /// What was due has run, or is given up.
-    pub(crate) fn done(&mut self) {
-        let ran: Vec<Option<NodeIndex>> = self
-            .due()
+    pub(crate) fn done(&mut self, plan: &Plan) {
+        let due = self.due(plan);
+        let ran: Vec<Option<NodeIndex>> = due
             .iter()
             .filter_map(|due| match due {
                 Due::Start => Some(None),
@@ -90,17 +99,26 @@ impl Ahead {
                 Due::Send(..) => None,
             })
             .collect();
+        if self.input.take().is_some() {
+            self.ran = ran;
+            return;
+        }
+        for node in ran.iter().flatten() {
+            self.deferred.remove(node);
+            for (join, come) in plan.joins.iter().zip(&mut self.joins) {
+                if join.to == *node && is_full(join, come) {
+                    come.clear();
+                }
+            }
+        }
         if !ran.is_empty() {
             self.ran = ran;
         }
-        self.give_up();
+        self.forget();
     }
 
-    /// What was due does not run.
-    pub(crate) fn give_up(&mut self) {
-        if self.is_idle() {
-            self.deferred.clear();
-        }
+    /// Nobody goes where edges and sends have led to; what is waited for, and what waits for its time, stays.
+    pub(crate) fn forget(&mut self) {
         self.input = None;
         self.nodes.clear();
         self.sends.clear();
@@ -123,12 +141,7 @@ impl Ahead {
         }
         self.sends.extend(onward.sends);
         for JoinIndex(join) in &exits.joins {
-            let Join { from: awaited, to, .. } = &plan.joins[*join];
             self.joins[*join].extend(from);
-            if awaited.iter().all(|from| self.joins[*join].contains(from)) {
-                self.joins[*join].clear();
-                self.wake(plan, *to);
-            }
         }
     }
 
@@ -144,6 +157,10 @@ impl Ahead {
         let set = if plan.node(node).spec.deferred { &mut self.deferred } else { &mut self.nodes };
         set.insert(node);
     }
+}
+
+fn is_full(join: &Join, come: &BTreeSet<NodeIndex>) -> bool {
+    join.from.iter().all(|from| come.contains(from))
 }
 
 /// What leaves a node, or the start.
@@ -219,7 +236,7 @@ fn ran(plan: &Plan, name: &str) -> Option<Option<NodeIndex>> {
 }
 
 /// What a task has given, as it is saved until the next checkpoint.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SavedOutput {
     pub(crate) updates: Vec<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -232,7 +249,7 @@ impl SavedOutput {
     pub(crate) fn new(plan: &Plan, updates: &[Payload], onward: &Onward) -> Result<Self> {
         let sends = onward.sends.iter().map(|(node, sent)| Ok((plan.node(*node).name.clone(), sent.save()?)));
         Ok(Self {
-            updates: updates.iter().map(|update| update.try_json().map_err(Error::failed)).collect::<Result<_>>()?,
+            updates: updates.iter().map(|update| plan.shape.save_update(update)).collect::<Result<_>>()?,
             next: onward.next.iter().map(|node| plan.node(*node).name.clone()).collect(),
             sends: sends.collect::<Result<_>>()?,
         })

@@ -18,6 +18,10 @@ pub(crate) struct Answer {
     pub(crate) updates: Vec<Payload>,
     pub(crate) goto: Vec<Goto>,
     pub(crate) parent: bool,
+    /// What events show of it, if not itself.
+    pub(crate) shown: Option<Value>,
+    /// Whether it is what a graph inside the node said to the graph around it, so that the node itself has not returned.
+    pub(crate) from_inside: bool,
 }
 
 /// Where to go next.
@@ -37,7 +41,7 @@ pub(crate) enum Sent {
 }
 
 /// [`Sent`], as it is saved.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SavedSent {
     State(Value),
@@ -62,11 +66,13 @@ impl Sent {
 
 impl<S: State> From<Command<S>> for Answer {
     fn from(command: Command<S>) -> Self {
-        let Command { updates, goto, parent } = command;
+        let Command { updates, goto, parent, shown } = command;
         Self {
             updates: updates.into_iter().map(Payload::new).collect(),
             goto: goto.into_iter().map(Goto::from).collect(),
             parent,
+            shown,
+            from_inside: false,
         }
     }
 }
@@ -128,6 +134,8 @@ impl ForParent {
             updates: answer.updates.iter().map(update).collect::<Result<_>>()?,
             goto: answer.goto.iter().map(goto).collect::<Result<_>>()?,
             parent: false,
+            shown: None,
+            from_inside: true,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Where branches go.
 
-use millstream_core::{Body, Channels, Cx, Error, Kind, Label, Payload, Result};
+use millstream_core::{Body, Channels, Cx, Error, ErrorKind, Kind, Label, Payload, Result};
 use serde_json::Value;
 
 use crate::ahead::{Onward, exits};
@@ -21,7 +21,7 @@ pub(crate) async fn take(
         for branch in &exits(plan, from).branches {
             targets.extend(match cx {
                 Some(cx) => take_one(branch, state, cx).await?,
-                None => (branch.route)(state)?,
+                None => meant(branch, (branch.route)(state)?)?,
             });
         }
     }
@@ -31,7 +31,7 @@ pub(crate) async fn take(
 /// Takes a branch, as a runnable inside the node.
 async fn take_one(branch: &Branch, state: &Payload, cx: &Cx) -> Result<Vec<Goto>> {
     if !cx.wants(Channels::RUNNABLES) {
-        return (branch.route)(state);
+        return meant(branch, (branch.route)(state)?);
     }
     let cx = cx.child(Label::new(Kind::Chain, branch.name.clone()));
     let input = state.try_json().map_err(Error::failed)?;
@@ -40,5 +40,19 @@ async fn take_one(branch: &Branch, state: &Payload, cx: &Cx) -> Result<Vec<Goto>
     let mut names: Vec<Value> = targets.iter().map(Goto::json).collect::<Result<_>>()?;
     let output = if names.len() == 1 { names.remove(0) } else { Value::Array(names) };
     cx.emit(Body::RunnableFinished { output }).await?;
-    Ok(targets)
+    meant(branch, targets)
+}
+
+/// The nodes that the answers of a branch mean.
+fn meant(branch: &Branch, answers: Vec<Goto>) -> Result<Vec<Goto>> {
+    let Some(labels) = &branch.labels else { return Ok(answers) };
+    let node = |answer| match answer {
+        Goto::Node(label) => labels.get(&label).cloned().map(Goto::Node).ok_or_else(|| {
+            let known: Vec<&str> = labels.keys().map(|label| &**label).collect();
+            let message = format!("the branch of {:?} has no label {label:?}, only {}", branch.from, known.join(", "));
+            Error::new(ErrorKind::InvalidInput, message).with_name("KeyError")
+        }),
+        send => Ok(send),
+    };
+    answers.into_iter().map(node).collect()
 }

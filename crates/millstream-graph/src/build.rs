@@ -61,6 +61,8 @@ pub(crate) struct NodeSpec {
 pub(crate) struct Edge {
     pub(crate) from: Vec<Arc<str>>,
     pub(crate) to: Arc<str>,
+    /// Whether all of them are waited for, also if it is only one.
+    pub(crate) waits: bool,
 }
 
 /// A conditional edge.
@@ -71,6 +73,8 @@ pub(crate) struct Branch {
     pub(crate) route: Route,
     /// Where it may go, if that was said: for checks and drawings.
     pub(crate) targets: Option<Vec<Arc<str>>>,
+    /// The nodes that its answers mean, if they are no nodes.
+    pub(crate) labels: Option<BTreeMap<Arc<str>, Arc<str>>>,
 }
 
 impl<S: Typed> StateGraph<S> {
@@ -204,7 +208,7 @@ impl<S: State> StateGraph<S> {
 
     /// When `from` has run, `to` runs.
     pub fn edge(mut self, from: &str, to: &str) -> Self {
-        self.edges.push(Edge { from: vec![from.into()], to: to.into() });
+        self.edges.push(Edge { from: vec![from.into()], to: to.into(), waits: false });
         self
     }
 
@@ -215,7 +219,8 @@ impl<S: State> StateGraph<S> {
 
     /// [`join`](Self::join) for a list that is not known when the program is written.
     pub fn join_all(mut self, from: &[&str], to: &str) -> Self {
-        self.edges.push(Edge { from: from.iter().map(|from| (*from).into()).collect(), to: to.into() });
+        let from = from.iter().map(|from| (*from).into()).collect();
+        self.edges.push(Edge { from, to: to.into(), waits: true });
         self
     }
 
@@ -245,6 +250,21 @@ impl<S: State> StateGraph<S> {
         self.add_branch(from, route, Some(targets))
     }
 
+    /// A branch that may fail, and whose answers are labels: `labels` says which node each of them means. A label that it does not have is an error.
+    pub fn branch_map<R>(self, from: &str, labels: &[(&str, &str)], route: R) -> Self
+    where
+        R: Fn(&S) -> Result<Vec<Target<S>>> + Send + Sync + 'static,
+    {
+        let labels: BTreeMap<Arc<str>, Arc<str>> =
+            labels.iter().map(|(label, node)| (Arc::from(*label), Arc::from(*node))).collect();
+        let targets = labels.values().cloned().collect();
+        let mut graph = self.add_branch(from, route, Some(targets));
+        if let Some(branch) = graph.branches.last_mut() {
+            branch.labels = Some(labels);
+        }
+        graph
+    }
+
     /// Names the branch that was added last, for events; `route` unless named.
     pub fn branch_name(mut self, name: impl Into<Arc<str>>) -> Self {
         match self.branches.last_mut() {
@@ -265,7 +285,13 @@ impl<S: State> StateGraph<S> {
             let targets = route(state.downcast::<S>().ok_or_else(wrong)?)?;
             Ok(targets.into_iter().map(Goto::from).collect())
         };
-        self.branches.push(Branch { name: "route".into(), from: from.into(), route: Arc::new(route), targets });
+        self.branches.push(Branch {
+            name: "route".into(),
+            from: from.into(),
+            route: Arc::new(route),
+            targets,
+            labels: None,
+        });
         self
     }
 

@@ -306,6 +306,10 @@ impl<S: State> Channel<S> {
         self.save.as_ref().map(|save| save(state, dirty))
     }
 
+    pub(crate) fn is_saved(&self) -> bool {
+        self.save.is_some()
+    }
+
     pub(crate) fn manage(&self) -> Option<&Manage<S>> {
         self.manage.as_ref()
     }

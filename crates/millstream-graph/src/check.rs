@@ -19,7 +19,7 @@ pub(crate) fn mistakes<S: State>(graph: &StateGraph<S>) -> Vec<String> {
             let what = if &**from == END { "the end".to_owned() } else { format!("{from:?}, which is not a node") };
             mistakes.push(format!("an edge comes from {what}{}", suggestion(graph, from)));
         }
-        if edge.from.len() > 1 && edge.from.iter().any(|from| &**from == START) {
+        if edge.waits && edge.from.iter().any(|from| &**from == START) {
             mistakes.push("a waiting edge comes from the start, which is always there; leave it out".to_owned());
         }
         let to = &edge.to;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use millstream_core::ToolCall;
+use serde_json::Value;
 
 use crate::state::{State, Update};
 
@@ -12,6 +13,7 @@ pub struct Command<S: State> {
     pub(crate) updates: Vec<S::Update>,
     pub(crate) goto: Vec<Target<S>>,
     pub(crate) parent: bool,
+    pub(crate) shown: Option<Value>,
 }
 
 /// Where to go next.
@@ -45,7 +47,7 @@ impl<S: State> Send<S> {
 impl<S: State> Command<S> {
     /// Changes nothing and goes nowhere but along the edges.
     pub fn none() -> Self {
-        Self { updates: Vec::new(), goto: Vec::new(), parent: false }
+        Self { updates: Vec::new(), goto: Vec::new(), parent: false, shown: None }
     }
 
     /// Goes to `target`, besides along the edges.
@@ -67,6 +69,13 @@ impl<S: State> Command<S> {
         self
     }
 
+    /// Says what events show as the node's output, where that is not what the command says: for nodes that are defined by data.
+    #[must_use]
+    pub fn shown_as(mut self, output: Value) -> Self {
+        self.shown = Some(output);
+        self
+    }
+
     /// Speaks to the graph around this one: the node there that this graph is.
     #[must_use]
     pub fn parent(mut self) -> Self {
@@ -77,7 +86,8 @@ impl<S: State> Command<S> {
 
 impl<S: State> Clone for Command<S> {
     fn clone(&self) -> Self {
-        Self { updates: self.updates.clone(), goto: self.goto.clone(), parent: self.parent }
+        let Self { updates, goto, parent, shown } = self;
+        Self { updates: updates.clone(), goto: goto.clone(), parent: *parent, shown: shown.clone() }
     }
 }
 

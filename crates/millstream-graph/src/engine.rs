@@ -134,7 +134,7 @@ impl Engine {
     /// What is due, as turns.
     fn turns(&self) -> Vec<Turn> {
         let step = Step { namespace: &self.ground.namespace, base: self.base, number: self.progress.step };
-        self.ahead.due().into_iter().map(|due| Turn::new(&self.plan, due, step)).collect()
+        self.ahead.due(&self.plan).into_iter().map(|due| Turn::new(&self.plan, due, step)).collect()
     }
 
     fn stops_before(&self, node: &str) -> bool {

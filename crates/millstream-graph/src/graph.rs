@@ -20,8 +20,8 @@ use crate::run::GraphRun;
 use crate::shape::typed;
 use crate::state::{IntoInput, State};
 
-/// How many supersteps a run may have unless it says otherwise.
-const STEPS: u64 = 10_000;
+/// How many supersteps a run may have unless it says otherwise: as many as in LangGraph.
+const STEPS: u64 = 10_007;
 
 /// A compiled graph. Cloning is cheap.
 pub struct Graph<S: State> {

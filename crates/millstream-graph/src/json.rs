@@ -181,6 +181,11 @@ impl Schema<Json> {
 }
 
 impl JsonKind {
+    /// Whether what is written is joined with what is there.
+    fn is_reduced(self) -> bool {
+        matches!(self, Self::Append | Self::Sum | Self::Concat | Self::Max | Self::Merge | Self::Messages)
+    }
+
     /// Whether what is written is put behind what is there, as a rule.
     fn is_list(self) -> bool {
         matches!(self, Self::Append | Self::Messages)
@@ -269,6 +274,8 @@ fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_,
     let (mut replaced, mut added) = (false, 0);
     for write in writes.iter().filter_map(|write| write.update.0.get(&**key)) {
         match write {
+            // Only a reducer knows what it means; elsewhere LangGraph takes it for the value.
+            Write::Replace(new) if !kind.is_reduced() => value = Some(json!({ "$overwrite": new })),
             Write::Replace(_) if replaced => return Err(concurrent(key, writes)),
             Write::Replace(new) => {
                 value = Some(new.clone());

@@ -17,6 +17,13 @@ pub(crate) struct Inner {
     pub(crate) keeping: Keeping,
 }
 
+impl Inner {
+    /// Whether it keeps any state.
+    pub(crate) fn keeps_state(&self) -> bool {
+        !matches!(self.keeping, Keeping::Nowhere)
+    }
+}
+
 /// A graph as a node: what its input is, and what its end is to the graph around it.
 pub(crate) struct Nested<T: State, I, B> {
     pub(crate) graph: Graph<T>,

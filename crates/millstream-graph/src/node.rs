@@ -85,12 +85,15 @@ impl Default for Retry {
 
 impl Retry {
     /// Runs the node again until it succeeds, fails for good, or has had its attempts.
-    pub(crate) async fn run<T, F: Future<Output = Result<T>>>(&self, mut attempt: impl FnMut() -> F) -> Result<T> {
+    pub(crate) async fn run<C, T, F: Future<Output = (C, Result<T>)>>(
+        &self,
+        mut attempt: impl FnMut() -> F,
+    ) -> (C, Result<T>) {
         let mut wait = self.initial;
         for _ in 1..self.attempts {
             match attempt().await {
                 // A question to a person, or a word to the graph around, is no failure.
-                Err(error)
+                (_, Err(error))
                     if error.kind() != ErrorKind::Interrupted && !ForParent::is(&error) && (self.when)(&error) => {}
                 ended => return ended,
             }

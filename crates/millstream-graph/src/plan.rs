@@ -77,7 +77,7 @@ impl Plan {
             let to = by_name[&edge.to];
             match edge.from.as_slice() {
                 [from] if &**from == START => start.next.push(to),
-                [from] => exits[by_name[from].0].next.push(to),
+                [from] if !edge.waits => exits[by_name[from].0].next.push(to),
                 many => {
                     let name = format!("join:{}:{}", many.join("+"), edge.to);
                     triggers[to.0].push(name.clone());

@@ -44,6 +44,9 @@ pub(crate) trait Shape: std::marker::Send + Sync + 'static {
     /// The state that was saved.
     fn load(&self, values: &[(Arc<str>, Stored)]) -> Result<Payload>;
 
+    /// An update as it is saved: without what is in no checkpoint.
+    fn save_update(&self, update: &Payload) -> Result<Value>;
+
     /// An update, from its JSON.
     fn read_update(&self, json: Value) -> Result<Payload>;
 
@@ -159,6 +162,16 @@ impl<S: State> Shape for Schema<S> {
             Error::new(ErrorKind::InvalidInput, message).with_source(error)
         })?;
         Ok(Payload::new(state))
+    }
+
+    fn save_update(&self, update: &Payload) -> Result<Value> {
+        let mut json = update.try_json().map_err(Error::failed)?;
+        if let Value::Object(fields) = &mut json {
+            for channel in self.channels().iter().filter(|channel| !channel.is_saved()) {
+                fields.remove(channel.name());
+            }
+        }
+        Ok(json)
     }
 
     fn read_update(&self, json: Value) -> Result<Payload> {

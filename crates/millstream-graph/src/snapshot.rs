@@ -169,18 +169,17 @@ async fn look_at(
     let mut state = shape.load(&checkpoint.values)?;
     let mut past = Past::read(&checkpoint.writes)?;
     let mut unused = vec![Dirty::Clean; shape.width()];
-    let mut ahead = Ahead::load(&checkpoint.next, plan)?;
+    let ahead = Ahead::load(&checkpoint.next, plan)?;
     let outside = past.outside.take().map(|outside| outside.load(plan)).transpose()?;
     let step = Step { namespace: &place.namespace, base: checkpoint.id, number: checkpoint.metadata.step + 1 };
     let input = ahead.input.clone();
-    let mut turns: Vec<Turn> = ahead.due().into_iter().map(|due| Turn::new(plan, due, step)).collect();
+    let mut turns: Vec<Turn> = ahead.due(plan).into_iter().map(|due| Turn::new(plan, due, step)).collect();
     // As in LangGraph, a snapshot has sends first, and then nodes in the order in which they were added.
     turns.sort_by_key(|turn| (turn.send.is_none(), turn.send, turn.node.map(|node| plan.node(node).spec.number)));
     if let Some((updates, _)) = outside {
         let writes: Vec<_> = updates.iter().map(|update| AnyWrite { node: "__input__", update }).collect();
         state = shape.apply(state, &writes, &mut unused)?;
     }
-    ahead.input = None;
     let mut tasks = Vec::with_capacity(turns.len());
     for turn in &mut turns {
         let deeds = past.of_mut(turn.task.id).map(std::mem::take).unwrap_or_default();
@@ -228,11 +227,10 @@ async fn look_at(
 
 /// The graph that a turn's node is.
 async fn graph_of(plan: &Plan, place: &Place, turn: &Turn, recurse: bool) -> Result<Option<GraphSnapshot>> {
-    let Some(Inner { plan: inner, keeping }) = turn.node.and_then(|node| plan.node(node).spec.inner.as_ref()) else {
-        return Ok(None);
-    };
+    let inner = turn.node.and_then(|node| plan.node(node).spec.inner.as_ref());
+    let Some(Inner { plan: inner, keeping }) = inner.filter(|inner| inner.keeps_state()) else { return Ok(None) };
     let namespace: Arc<str> = host::place(&place.namespace, &turn.task.name, turn.task.id).into();
-    if !recurse || matches!(keeping, Keeping::Nowhere) {
+    if !recurse {
         return Ok(Some(GraphSnapshot { namespace, snapshot: None }));
     }
     let own = match keeping {

@@ -12,7 +12,7 @@ use crate::answer::{Answer, Goto};
 use crate::checkpoint::CheckpointMetadata;
 use crate::engine::Begin;
 use crate::host;
-use crate::past::Past;
+use crate::past::{Deeds, Past};
 use crate::plan::Plan;
 use crate::saver::Place;
 use crate::shape::Shape;
@@ -74,8 +74,11 @@ impl Tell {
 
     /// What a node answers, for whoever watches runnables.
     pub(crate) fn output(&self, answer: &Answer) -> Result<Option<Value>> {
-        if !self.cx.wants(Channels::RUNNABLES) {
+        if !self.cx.wants(Channels::RUNNABLES) || answer.from_inside {
             return Ok(None);
+        }
+        if let Some(shown) = &answer.shown {
+            return Ok(Some(shown.clone()));
         }
         let update = answered(&answer.updates)?;
         if answer.goto.is_empty() {
@@ -84,13 +87,19 @@ impl Tell {
         Ok(Some(command([("update", update), ("goto", goto(answer)?)])))
     }
 
-    /// A node that was executed as `cx` has answered with `output`, which changes the state by `updates`.
-    pub(crate) async fn node_ended(&self, cx: &Cx, output: Option<Value>, updates: &[Payload]) -> Result<()> {
+    /// A node that was executed as `cx` has answered with `output`.
+    pub(crate) async fn node_ended(cx: &Cx, output: Option<Value>) -> Result<()> {
         let Some(output) = output else { return Ok(()) };
         cx.emit(Body::RunnableChunk { chunk: output.clone() }).await?;
-        cx.emit(Body::RunnableFinished { output }).await?;
-        let chunk = Map::from_iter([(cx.scope().name.to_string(), answered(updates)?)]);
-        self.piece(Value::Object(chunk)).await
+        cx.emit(Body::RunnableFinished { output }).await
+    }
+
+    /// What a node has changed is a piece of the graph's output.
+    pub(crate) async fn answered(&self, turn: &Turn, told: &[Payload]) -> Result<()> {
+        if !self.cx.wants(Channels::RUNNABLES) {
+            return Ok(());
+        }
+        self.piece(Value::Object(Map::from_iter([(turn.task.name.to_string(), together(told)?)]))).await
     }
 
     /// A piece of the graph's output. A graph inside a node is waited for, not streamed.
@@ -137,8 +146,8 @@ impl Tell {
         updates: &[Payload],
         cached: bool,
     ) -> Result<Vec<Payload>> {
-        let (wants_updates, wants_tasks) = (self.cx.wants(Channels::UPDATES), self.cx.wants(Channels::TASKS));
-        if !wants_updates && !wants_tasks {
+        let wants_updates = self.cx.wants(Channels::UPDATES);
+        if !wants_updates && !self.cx.wants(Channels::TASKS) && !self.cx.wants(Channels::RUNNABLES) {
             return Ok(Vec::new());
         }
         let told: Vec<Payload> = updates.iter().filter(|update| shape.says_something(update)).cloned().collect();
@@ -184,14 +193,18 @@ impl Tell {
         let tasks = turns.iter().map(|turn| {
             let deeds = past.of(turn.task.id);
             let namespace = || host::place(&place.namespace, &turn.task.name, turn.task.id).into();
-            CheckpointTask {
+            Ok(CheckpointTask {
                 id: turn.task.id,
                 name: turn.task.name.clone(),
                 error: deeds.and_then(|deeds| deeds.error.clone()),
                 interrupts: deeds.map(|deeds| deeds.interrupts.clone()).unwrap_or_default(),
-                result: turn.done.as_ref().filter(|_| turn.node.is_some()).map(|done| done.updates.clone()),
-                graph: turn.node.and_then(|node| plan.node(node).spec.inner.as_ref()).map(|_| namespace()),
-            }
+                result: result(plan, turn, deeds)?,
+                graph: turn
+                    .node
+                    .and_then(|node| plan.node(node).spec.inner.as_ref())
+                    .filter(|inner| inner.keeps_state())
+                    .map(|_| namespace()),
+            })
         });
         let event = CheckpointEvent {
             at: at(id),
@@ -200,10 +213,22 @@ impl Tell {
             step: metadata.step,
             parents: metadata.parents.clone(),
             state: state.clone(),
-            tasks: tasks.collect(),
+            tasks: tasks.collect::<Result<_>>()?,
         };
         self.cx.emit(Body::Checkpoint(Box::new(event))).await
     }
+}
+
+/// What a turn gave in an earlier run, whether or not it runs again.
+fn result(plan: &Plan, turn: &Turn, deeds: Option<&Deeds>) -> Result<Option<Vec<Payload>>> {
+    if turn.node.is_none() {
+        return Ok(None);
+    }
+    if let Some(done) = &turn.done {
+        return Ok(Some(done.updates.clone()));
+    }
+    let output = deeds.and_then(|deeds| deeds.output.clone());
+    output.map(|output| output.load(plan).map(|(updates, _)| updates)).transpose()
 }
 
 /// A command as outputs of LangGraph are written: what of it is set.
@@ -219,6 +244,23 @@ fn goto(answer: &Answer) -> Result<Value> {
         1 => goto.remove(0),
         _ => Value::Array(goto),
     })
+}
+
+/// Several updates as one, unless two of them write the same.
+fn together(updates: &[Payload]) -> Result<Value> {
+    let mut all = Map::new();
+    let mut written = 0;
+    for update in updates {
+        if let Value::Object(fields) = as_json(update)? {
+            written += fields.len();
+            all.extend(fields);
+        }
+    }
+    match updates {
+        [] => Ok(Value::Null),
+        _ if all.len() == written => Ok(Value::Object(all)),
+        many => answered(many),
+    }
 }
 
 /// What a node answers: nothing, an update, or several.

@@ -13,6 +13,7 @@ use crate::build::START;
 use crate::host::{self, Host};
 use crate::plan::{NodeIndex, Plan, PlannedNode};
 use crate::shape::Shape;
+use crate::tell::Tell;
 
 /// Where the tasks of a step are, and what their ids are made of.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +79,15 @@ impl Turn {
         }
     }
 
-    /// The context of the turn inside the graph that runs as `cx`.
-    pub(crate) fn context(&self, plan: &Plan, cx: &Cx, host: Arc<Host>) -> Cx {
+    /// Where the turn is executed, inside the graph that runs as `cx`.
+    pub(crate) fn context(&self, plan: &Plan, cx: &Cx, host: Arc<Host>) -> Context {
         let mut label = Label::new(Kind::Chain, self.task.name.clone());
         if cx.wants(Channels::MESSAGES) || cx.wants(Channels::RUNNABLES) {
-            if let Some(node) = self.node {
-                label.metadata.clone_from(&plan.node(node).spec.metadata);
-            }
             label.tags.push(format!("graph:step:{}", self.task.step));
+            match self.node {
+                Some(node) => label.metadata.clone_from(&plan.node(node).spec.metadata),
+                None => label.tags.push("langsmith:hidden".to_owned()),
+            }
             label = label
                 .with_metadata("langgraph_step", self.task.step)
                 .with_metadata("langgraph_node", &*self.task.name)
@@ -93,7 +95,22 @@ impl Turn {
                 .with_metadata("langgraph_path", self.path())
                 .with_metadata("langgraph_checkpoint_ns", host.place());
         }
-        cx.task(label, self.task.id, host)
+        Context { graph: cx.clone(), label, task: self.task.id, host }
+    }
+}
+
+/// Where a turn is executed: each attempt is an execution of its own.
+pub(crate) struct Context {
+    graph: Cx,
+    label: Label,
+    task: Uuid,
+    host: Arc<Host>,
+}
+
+impl Context {
+    /// The context of an attempt.
+    pub(crate) fn again(&self) -> Cx {
+        self.graph.task(self.label.clone(), self.task, self.host.clone())
     }
 }
 
@@ -115,12 +132,26 @@ fn task_id(step: Step<'_>, node: &str, send: Option<usize>) -> Uuid {
     Uuid::new_v5(&step.base, format!("{place} {} {way}", step.number).as_bytes())
 }
 
-/// Runs the node until it answers, or has failed for good.
-pub(crate) async fn run(planned: &PlannedNode, shape: &dyn Shape, state: Payload, cx: Cx) -> Result<Answer> {
-    let attempt = || limited(planned, shape, state.clone(), cx.clone());
+/// Runs the node until it answers, or has failed for good; gives the context of the last attempt too.
+pub(crate) async fn run(
+    planned: &PlannedNode,
+    shape: &dyn Shape,
+    state: Payload,
+    place: Context,
+) -> (Cx, Result<Answer>) {
+    let attempt = |state: Payload| {
+        let cx = place.again();
+        async move {
+            let answer = match Tell::node_began(&cx, &state).await {
+                Ok(()) => limited(planned, shape, state, cx.clone()).await,
+                Err(error) => Err(error),
+            };
+            (cx, answer)
+        }
+    };
     match &planned.spec.retry {
-        None => limited(planned, shape, state, cx).await,
-        Some(retry) => retry.run(attempt).await,
+        None => attempt(state).await,
+        Some(retry) => retry.run(|| attempt(state.clone())).await,
     }
 }
 

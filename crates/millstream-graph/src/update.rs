@@ -9,9 +9,9 @@ use uuid::Uuid;
 use crate::ahead::{Ahead, Onward, SavedOutput};
 use crate::answer::Answer;
 use crate::branch;
-use crate::build::START;
+use crate::build::{END, START};
 use crate::channel::{Dirty, INVALID_UPDATE, Progress};
-use crate::checkpoint::{CheckpointMetadata, CheckpointSource, Durability, TaskWrite, WriteKind, json};
+use crate::checkpoint::{Checkpoint, CheckpointMetadata, CheckpointSource, Durability, TaskWrite, WriteKind, json};
 use crate::command::Command;
 use crate::graph::Graph;
 use crate::past::Past;
@@ -56,15 +56,13 @@ impl<S: State> StateUpdate<S> {
         self
     }
 
-    /// Makes the change: a new checkpoint, of which the address comes back.
+    /// Makes the change: a new checkpoint, of which the address comes back. As [`END`], and with nothing written, it is the end of what was due.
     ///
     /// # Errors
     /// `invalid_input` without a checkpointer, for a node that is not there, and if several nodes ran last and none of them is named; else what the store fails
     /// with.
     pub async fn save(self) -> Result<CheckpointPlace> {
-        let Self { graph, thread, answer: Answer { updates, goto, .. }, node, at } = self;
-        let plan: &Plan = &graph.plan;
-        let shape = &*plan.shape;
+        let Self { graph, thread, answer, node, at } = self;
         let place = graph.place(&thread)?;
         let found = place.get(at).await?;
         if let (Some(id), None) = (at, &found) {
@@ -75,43 +73,104 @@ impl<S: State> StateUpdate<S> {
         if let (Some(_), Some(newest)) = (at, place.get(None).await?) {
             saver.know(newest.id);
         }
-        let (mut state, mut ahead, step, past, parents) = match &found {
-            None => (shape.initial(), Ahead::nothing(plan), -1, Past::default(), BTreeMap::new()),
-            Some(found) => (
-                shape.load(&found.values)?,
-                Ahead::load(&found.next, plan)?,
-                found.metadata.step,
-                Past::read(&found.writes)?,
-                found.metadata.parents.clone(),
-            ),
-        };
-        let as_node = written_by(plan, node.as_deref(), &ahead)?;
-        let updates: Vec<Payload> = updates.into_iter().map(|update| shape.identify(update)).collect();
-        let name = as_node.map_or(START, |node| &plan.node(node).name);
-        // The task that would have run is taken to have given this.
-        if let Some(found) = &found {
-            let step = Step { namespace: &place.namespace, base: found.id, number: step + 1 };
-            let due = ahead.due().into_iter().map(|due| Turn::new(plan, due, step));
-            if let Some(turn) = due.into_iter().find(|turn| &*turn.task.name == name && is_open(&past, turn)) {
-                let output = SavedOutput::new(plan, &updates, &Onward::default())?;
-                saver.hold(TaskWrite { task: turn.task.id, kind: WriteKind::Output, value: json(&output)? });
-            }
+        let mut thread_state = ThreadState::read(&graph.plan, found.as_ref())?;
+        match node.as_deref() {
+            Some(END) if answer.updates.is_empty() && answer.goto.is_empty() => thread_state.end(&place.namespace)?,
+            node => thread_state.write(answer, node, &mut saver).await?,
         }
-        let unwritten = if found.is_some() { Dirty::Clean } else { Dirty::Changed };
-        let mut dirty = vec![unwritten; shape.width()];
+        let ThreadState { plan, state, ahead, dirty, metadata, .. } = thread_state;
+        let id = saver.next_id();
+        let metadata =
+            CheckpointMetadata { source: CheckpointSource::Update, step: metadata.step + 1, parents: metadata.parents };
+        saver.put(id, metadata, plan.shape.save(&state, &dirty)?, ahead.save(plan)?).await?;
+        Ok(CheckpointPlace { thread, namespace: place.namespace, id })
+    }
+}
+
+/// A thread at a checkpoint, or before its first.
+struct ThreadState<'a> {
+    plan: &'a Plan,
+    /// The checkpoint.
+    id: Option<Uuid>,
+    state: Payload,
+    ahead: Ahead,
+    past: Past,
+    metadata: CheckpointMetadata,
+    dirty: Vec<Dirty>,
+}
+
+impl<'a> ThreadState<'a> {
+    fn read(plan: &'a Plan, found: Option<&Checkpoint>) -> Result<Self> {
+        let Some(found) = found else {
+            let metadata =
+                CheckpointMetadata { source: CheckpointSource::Input, step: -1, parents: BTreeMap::default() };
+            let (state, ahead, past) = (plan.shape.initial(), Ahead::nothing(plan), Past::default());
+            let dirty = vec![Dirty::Changed; plan.shape.width()];
+            return Ok(Self { plan, id: None, state, ahead, past, metadata, dirty });
+        };
+        Ok(Self {
+            plan,
+            id: Some(found.id),
+            state: plan.shape.load(&found.values)?,
+            ahead: Ahead::load(&found.next, plan)?,
+            past: Past::read(&found.writes)?,
+            metadata: found.metadata.clone(),
+            dirty: vec![Dirty::Clean; plan.shape.width()],
+        })
+    }
+
+    /// The tasks that are due.
+    fn turns(&self, namespace: &str) -> Vec<Turn> {
+        let Some(base) = self.id else { return Vec::new() };
+        let step = Step { namespace, base, number: self.metadata.step + 1 };
+        self.ahead.due(self.plan).into_iter().map(|due| Turn::new(self.plan, due, step)).collect()
+    }
+
+    fn change(&mut self, writes: &[AnyWrite<'_>]) -> Result<()> {
+        self.state = self.plan.shape.apply(self.state.clone(), writes, &mut self.dirty)?;
+        Ok(())
+    }
+
+    /// Nothing is due any more; what has finished counts.
+    fn end(&mut self, namespace: &str) -> Result<()> {
+        let mut turns = self.turns(namespace);
+        turns.sort_by_key(|turn| (turn.send, turn.node));
+        let mut written = Vec::new();
+        for turn in &turns {
+            let output = self.past.of_mut(turn.task.id).and_then(|deeds| deeds.output.take());
+            let updates = output.map(|output| output.load(self.plan)).transpose()?.map(|(updates, _)| updates);
+            written.extend(updates.into_iter().flatten().map(|update| (turn.task.name.clone(), update)));
+        }
+        let writes: Vec<_> = written.iter().map(|(node, update)| AnyWrite { node, update }).collect();
+        self.change(&writes)?;
+        self.state = self.plan.shape.after_step(self.state.clone(), &writes, &mut self.dirty)?;
+        self.ahead.done(self.plan);
+        Ok(())
+    }
+
+    /// Writes `answer` as what `node` gave.
+    async fn write(&mut self, answer: Answer, node: Option<&str>, saver: &mut Saver) -> Result<()> {
+        let plan = self.plan;
+        let Answer { updates, goto, .. } = answer;
+        let as_node = written_by(plan, node, &self.ahead)?;
+        let name = as_node.map_or(START, |node| &plan.node(node).name);
+        let updates: Vec<Payload> = updates.into_iter().map(|update| plan.shape.identify(update)).collect();
+        // The task that would have run is taken to have given this.
+        let mut turns = self.turns(&saver.place.namespace).into_iter();
+        if let Some(turn) = turns.find(|turn| &*turn.task.name == name && is_open(&self.past, turn)) {
+            let output = SavedOutput::new(plan, &updates, &Onward::default())?;
+            saver.hold(TaskWrite { task: turn.task.id, kind: WriteKind::Output, value: json(&output)? });
+        }
         let writes: Vec<_> = updates.iter().map(|update| AnyWrite { node: name, update }).collect();
-        state = shape.apply(state, &writes, &mut dirty)?;
-        let given = shape.given(&state, Progress { step: step + 1, stop: step + 3 });
+        self.change(&writes)?;
+        let step = self.metadata.step;
+        let given = plan.shape.given(&self.state, Progress { step: step + 1, stop: step + 3 });
         let seen = as_node.map_or_else(|| given.clone(), |node| plan.node(node).seen(given.clone()));
         let onward = branch::take(plan, as_node, Some(&seen), goto, None).await?;
-        drop((given, seen));
-        state = shape.after_step(state, &writes, &mut dirty)?;
-        ahead.give_up();
-        ahead.go(plan, as_node, onward);
-        let id = saver.next_id();
-        let metadata = CheckpointMetadata { source: CheckpointSource::Update, step: step + 1, parents };
-        saver.put(id, metadata, shape.save(&state, &dirty)?, ahead.save(plan)?).await?;
-        Ok(CheckpointPlace { thread, namespace: place.namespace, id })
+        self.state = plan.shape.after_step(self.state.clone(), &writes, &mut self.dirty)?;
+        self.ahead.forget();
+        self.ahead.go(plan, as_node, onward);
+        Ok(())
     }
 }
 

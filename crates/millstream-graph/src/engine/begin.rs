@@ -144,7 +144,8 @@ impl Engine {
         }
         self.share_answers(&begin);
         self.write_from_outside(&begin).await?;
-        let replayed = (travelling && !self.is_nested).then(|| self.replayed_from(made_outside));
+        let replay = travelling && !self.is_nested;
+        let before = self.parent.filter(|_| made_outside).unwrap_or(self.base);
         match begin {
             _ if self.resuming => {
                 if forks {
@@ -157,15 +158,10 @@ impl Engine {
             Begin::Orders(orders) => self.take_orders(orders).await?,
             Begin::GoOn => return Err(nothing_to_run("there is nothing to run: the thread has no checkpoint yet")),
         }
-        if let Some(before) = replayed {
-            Arc::make_mut(&mut self.ground).replay = Some(Arc::new(Replay::new(before.unwrap_or(self.base))));
+        if replay {
+            Arc::make_mut(&mut self.ground).replay = Some(Arc::new(Replay::new(before)));
         }
         Ok(())
-    }
-
-    /// The checkpoint that graphs inside go back to the time of; none if it is the one that the run is at.
-    fn replayed_from(&self, made_outside: bool) -> Option<Uuid> {
-        if made_outside { self.parent } else { None }
     }
 
     async fn find(&mut self) -> Result<Found> {
@@ -265,8 +261,10 @@ impl Engine {
         if self.is_nested {
             return;
         }
-        let left_over = self.past.answer.take();
+        // An answer is for a question that was asked: a run that begins anew has none.
+        let left_over = self.past.answer.take().filter(|_| self.resuming);
         let (by_id, next) = match begin {
+            Begin::Orders(_) if !self.resuming => (HashMap::new(), None),
             Begin::Orders(orders) => (orders.answers.clone(), orders.answer.clone().or(left_over)),
             _ => (HashMap::new(), left_over),
         };
@@ -295,9 +293,10 @@ impl Engine {
 
     async fn take_input(&mut self, update: Payload) -> Result<()> {
         // What was due after an earlier run is given up.
-        if !self.ahead.due().is_empty() {
+        let plan = self.plan.clone();
+        if !self.ahead.due(&plan).is_empty() {
             self.change(|shape, state, dirty| shape.after_step(state, &[], dirty))?;
-            self.ahead.give_up();
+            self.ahead.done(&plan);
         }
         self.past = Past::default();
         let update = self.plan.shape.identify(update);

@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use millstream_core::{Cx, Error, ErrorKind, Interrupt, Payload, Result, TaskError};
+use millstream_core::{Channels, Cx, Error, ErrorKind, Interrupt, Payload, Result, TaskError};
 use serde::Serialize;
 
 use super::Engine;
@@ -82,13 +82,10 @@ impl Engine {
         for (number, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.done.is_none()) {
             let Some(node) = turn.node else { continue };
             let host = self.host(turn);
-            let cx = turn.context(&plan, self.cx(), host.clone());
+            let place = turn.context(&plan, self.cx(), host.clone());
             let (plan, state) = (&plan, turn.given(&plan, &given));
             waiting.push(async move {
-                let answer = match Tell::node_began(&cx, &state).await {
-                    Ok(()) => turn::run(plan.node(node), &*plan.shape, state, cx.clone()).await,
-                    Err(error) => Err(error),
-                };
+                let (cx, answer) = turn::run(plan.node(node), &*plan.shape, state, place).await;
                 Answered { turn: number, cx, host, answer }
             });
         }
@@ -148,9 +145,13 @@ impl Engine {
         let told = self.tell.updates(&*shape, turn, &updates, false).await?;
         let onward = match self.branches(turn, &updates, goto, &cx, graph_state, course).await {
             Ok(onward) => onward,
-            Err(error) => return self.turn_failed(turn, &told, error).await,
+            Err(error) => {
+                self.tell.answered(turn, &told).await?;
+                return self.turn_failed(turn, &told, error).await;
+            }
         };
-        self.tell.node_ended(&cx, output, &updates).await?;
+        Tell::node_ended(&cx, output).await?;
+        self.tell.answered(turn, &told).await?;
         self.tell.finished(turn, &told, None, Vec::new()).await?;
         if self.saver.is_some() {
             self.hold(turn, WriteKind::Output, &SavedOutput::new(&self.plan, &updates, &onward)?)?;
@@ -251,20 +252,39 @@ impl Engine {
         Ok(())
     }
 
+    /// Where the start leads. Its branches see the state with the input; only if there are any is the start something that events tell of.
+    async fn leave_start(&mut self, turn: &Turn) -> Result<Onward> {
+        let plan = self.plan.clone();
+        if exits(&plan, None).branches.is_empty() {
+            return Ok(Onward::default());
+        }
+        let host = self.host(turn);
+        let cx = turn.context(&plan, self.cx(), host).again();
+        let input = turn.done.iter().flat_map(|done| &done.updates).next().cloned();
+        let input = input.filter(|_| cx.wants(Channels::RUNNABLES));
+        if let Some(input) = &input {
+            Tell::node_began(&cx, input).await?;
+        }
+        let onward = branch::take(&plan, None, Some(&self.state), Vec::new(), Some(&cx)).await?;
+        if let Some(input) = input {
+            Tell::node_ended(&cx, Some(input.try_json().map_err(Error::failed)?)).await?;
+        }
+        Ok(onward)
+    }
+
     /// Applies what the step wrote: nodes by name, then sends in their order, whatever came first.
     async fn finish_step(&mut self, mut turns: Vec<Turn>, applied: bool) -> Result<()> {
         let plan = self.plan.clone();
         turns.sort_by_key(|turn| (turn.send, turn.node));
-        self.ahead.done();
+        self.ahead.done(&plan);
         let mut start = None;
         {
             let writes = writes_of(turns.iter());
             if !applied {
                 self.change(|shape, state, dirty| shape.apply(state, &writes, dirty))?;
             }
-            if turns.iter().any(|turn| turn.node.is_none()) {
-                // Branches from the start see the state with the input.
-                start = Some(branch::take(&plan, None, Some(&self.state), Vec::new(), None).await?);
+            if let Some(turn) = turns.iter().find(|turn| turn.node.is_none()) {
+                start = Some(self.leave_start(turn).await?);
             }
             self.change(|shape, state, dirty| shape.after_step(state, &writes, dirty))?;
         }
