@@ -70,7 +70,7 @@ async fn state(main: &Built, thread: Option<&str>, at: Option<At>, subgraphs: bo
         None if subgraphs => main.graph.state_with_subgraphs(thread).await?,
         None => main.graph.state(thread).await?,
     };
-    Ok(found.map_or_else(|| snapshot::nothing(thread), |found| snapshot::state(&found)))
+    Ok(found.map_or_else(|| snapshot::nothing(thread), |found| snapshot::state(&found, subgraphs)))
 }
 
 async fn history(
@@ -85,7 +85,7 @@ async fn history(
         Some(at) => Some(checkpoint(main, thread, at).await?),
         None => None,
     };
-    let all = main.graph.history(thread, before, None).await?.into_iter().map(|found| snapshot::state(&found));
+    let all = main.graph.history(thread, before, None).await?.into_iter().map(|found| snapshot::state(&found, false));
     let wanted = all.filter(|found| filter.iter().all(|(key, value)| found["metadata"].get(key) == Some(value)));
     Ok(wanted.take(limit.unwrap_or(usize::MAX)).collect())
 }

@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::view::writes_of;
 use crate::outcome::task_failure;
 
-/// The state of a thread.
-pub(super) fn state(snapshot: &Snapshot<Json>) -> Value {
-    shown(snapshot, &snapshot.values.to_value())
+/// The state of a thread; with the states of graphs inside, if they were asked for.
+pub(super) fn state(snapshot: &Snapshot<Json>, subgraphs: bool) -> Value {
+    shown(snapshot, &snapshot.values.to_value(), subgraphs)
 }
 
-fn shown<S>(snapshot: &Snapshot<S>, values: &Value) -> Value {
+fn shown<S>(snapshot: &Snapshot<S>, values: &Value, subgraphs: bool) -> Value {
     let parents = &snapshot.metadata.parents;
     json!({
         "values": values,
@@ -23,16 +23,19 @@ fn shown<S>(snapshot: &Snapshot<S>, values: &Value) -> Value {
         "config": config(&snapshot.at, parents),
         "metadata": metadata(&snapshot.metadata),
         "parent_config": snapshot.parent.as_ref().map(|parent| config(parent, parents)),
-        "tasks": snapshot.tasks.iter().map(|task| task_of(task, &snapshot.at)).collect::<Vec<_>>(),
+        "tasks": snapshot.tasks.iter().map(|task| task_of(task, &snapshot.at, subgraphs)).collect::<Vec<_>>(),
         "interrupts": snapshot.interrupts().collect::<Vec<_>>(),
     })
 }
 
 /// A thread that has no state.
 pub(super) fn nothing(thread: &str) -> Value {
+    nothing_at(&json!({ "configurable": { "thread_id": thread } }))
+}
+
+fn nothing_at(config: &Value) -> Value {
     json!({
-        "values": {}, "next": [], "config": { "configurable": { "thread_id": thread } }, "metadata": null,
-        "parent_config": null, "tasks": [], "interrupts": [],
+        "values": {}, "next": [], "config": config, "metadata": null, "parent_config": null, "tasks": [], "interrupts": [],
     })
 }
 
@@ -40,9 +43,10 @@ fn metadata(metadata: &CheckpointMetadata) -> Value {
     json!({ "source": metadata.source.name(), "step": metadata.step, "parents": metadata.parents })
 }
 
-fn task_of(task: &TaskSnapshot, at: &CheckpointPlace) -> Value {
+fn task_of(task: &TaskSnapshot, at: &CheckpointPlace, subgraphs: bool) -> Value {
     let state = task.graph.as_ref().map(|GraphSnapshot { namespace, snapshot, .. }| match snapshot {
-        Some(inner) => shown(inner, &inner.values.json()),
+        Some(inner) => shown(inner, &inner.values.json(), subgraphs),
+        None if subgraphs => nothing_at(&address(&at.thread, namespace)),
         None => address(&at.thread, namespace),
     });
     json!({

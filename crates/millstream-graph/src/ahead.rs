@@ -19,7 +19,7 @@ pub(crate) struct Ahead {
     /// The input, with which the graph begins in the next step.
     pub(crate) input: Option<Payload>,
     nodes: BTreeSet<NodeIndex>,
-    /// Nodes that run when nothing else is left.
+    /// Nodes that run when edges lead to no other.
     deferred: BTreeSet<NodeIndex>,
     sends: Vec<(NodeIndex, Sent)>,
     /// For each waiting edge, who has come.
@@ -75,7 +75,8 @@ impl Ahead {
         let sends = self.sends.iter().enumerate().map(|(number, (node, sent))| Due::Send(number, *node, sent.clone()));
         let mut nodes = self.nodes.clone();
         nodes.extend(self.joined(plan, false));
-        if nodes.is_empty() && self.sends.is_empty() {
+        // What was sent does not keep those from running that wait for all others.
+        if nodes.is_empty() {
             nodes.clone_from(&self.deferred);
             nodes.extend(self.joined(plan, true));
         }
@@ -236,7 +237,7 @@ fn ran(plan: &Plan, name: &str) -> Option<Option<NodeIndex>> {
 }
 
 /// What a task has given, as it is saved until the next checkpoint.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct SavedOutput {
     pub(crate) updates: Vec<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -266,6 +267,15 @@ impl SavedOutput {
         }
         let updates = answer.updates.iter().map(|update| update.try_json().map_err(Error::failed));
         Ok(Self { updates: updates.collect::<Result<_>>()?, next, sends })
+    }
+
+    /// Both, one after the other.
+    pub(crate) fn extend(&mut self, then: Self) {
+        self.updates.extend(then.updates);
+        self.next.extend(then.next);
+        if !then.sends.is_empty() {
+            self.sends = then.sends;
+        }
     }
 
     pub(crate) fn load(self, plan: &Plan) -> Result<(Vec<Payload>, Onward)> {

@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     /// Whether the run goes on where another stopped, and has not run a step yet.
     resuming: bool,
     returned: Returned,
+    /// The tasks of a step that did not end, since somebody is waited for.
+    unfinished: Vec<Turn>,
 }
 
 /// How an execution ended.
@@ -93,6 +95,7 @@ impl Engine {
             }
         };
         self.close(interrupts.is_none()).await?;
+        self.count_finished().await?;
         if let (Some(interrupts), true) = (&interrupts, self.is_nested) {
             return Err(Interrupt::error(interrupts.clone()));
         }
@@ -123,6 +126,9 @@ impl Engine {
             let stop = turns.iter().any(|turn| turn.node.is_some() && self.stops_after(&turn.task.name));
             self.superstep(turns).await?;
             (self.replaying, self.resuming) = (false, false);
+            if !self.is_nested {
+                self.ground.answers.expire();
+            }
             if stop {
                 let turns = self.turns();
                 self.tell_checkpoint(&turns).await?;

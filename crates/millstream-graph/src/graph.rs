@@ -100,7 +100,7 @@ impl<S: State> Graph<S> {
     ) -> GraphRun<S> {
         let answers: HashMap<String, Value> =
             answers.into_iter().map(|(id, answer)| (id.into(), answer.into())).collect();
-        self.described(Begin::Orders(Orders { answers, ..Orders::default() })).thread(thread)
+        self.described(Begin::Orders(Orders { answers: Some(answers), ..Orders::default() })).thread(thread)
     }
 
     /// Describes a run that goes on in `thread` after `command` has changed the state, or said where to go.

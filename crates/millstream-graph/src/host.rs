@@ -40,6 +40,11 @@ impl Answers {
     pub(crate) fn new(by_id: HashMap<String, Value>, next: Option<Value>) -> Self {
         Self { by_id, next: Mutex::new(next) }
     }
+
+    /// The step is over that the answer was for: no question of a later one is meant.
+    pub(crate) fn expire(&self) {
+        lock(&self.next).take();
+    }
 }
 
 /// A run that goes on from an old checkpoint: graphs inside go on from theirs of that time.

@@ -29,6 +29,8 @@ pub(crate) struct Past {
     tasks: HashMap<Uuid, Deeds>,
     /// Updates and targets that came with an earlier run that has not got past the checkpoint.
     pub(crate) outside: Option<SavedOutput>,
+    /// Whether the thread has gone on from the checkpoint, so that the start has run if it was due.
+    pub(crate) superseded: bool,
     /// An answer that came with such a run, and that nobody has used.
     pub(crate) answer: Option<Value>,
 }

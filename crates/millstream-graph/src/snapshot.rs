@@ -202,7 +202,9 @@ async fn look_at(
             graph: graph_of(plan, place, turn, recurse).await?,
         });
     }
-    let finished: Vec<&Turn> = turns.iter().filter(|turn| live && turn.done.is_some()).collect();
+    let mut finished: Vec<&Turn> = turns.iter().filter(|turn| live && turn.done.is_some()).collect();
+    // In the order in which a step applies them.
+    finished.sort_by_key(|turn| (turn.send, turn.node));
     let mut writes = Vec::new();
     for turn in &finished {
         let updates = turn.done.iter().flat_map(|done| &done.updates);

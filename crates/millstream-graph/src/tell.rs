@@ -12,7 +12,7 @@ use crate::answer::{Answer, Goto};
 use crate::checkpoint::CheckpointMetadata;
 use crate::engine::Begin;
 use crate::host;
-use crate::past::{Deeds, Past};
+use crate::past::Past;
 use crate::plan::Plan;
 use crate::saver::Place;
 use crate::shape::Shape;
@@ -42,8 +42,8 @@ impl Tell {
             Begin::Input(update) => as_json(update)?,
             Begin::GoOn => Value::Null,
             Begin::Orders(orders) => {
-                let resume = match (&orders.answer, orders.answers.is_empty()) {
-                    (None, false) => json!(orders.answers),
+                let resume = match (&orders.answer, &orders.answers) {
+                    (None, Some(answers)) => json!(answers),
                     (answer, _) => answer.clone().unwrap_or_default(),
                 };
                 command([
@@ -198,7 +198,7 @@ impl Tell {
                 name: turn.task.name.clone(),
                 error: deeds.and_then(|deeds| deeds.error.clone()),
                 interrupts: deeds.map(|deeds| deeds.interrupts.clone()).unwrap_or_default(),
-                result: result(plan, turn, deeds)?,
+                result: result(plan, turn, past)?,
                 graph: turn
                     .node
                     .and_then(|node| plan.node(node).spec.inner.as_ref())
@@ -220,14 +220,13 @@ impl Tell {
 }
 
 /// What a turn gave in an earlier run, whether or not it runs again.
-fn result(plan: &Plan, turn: &Turn, deeds: Option<&Deeds>) -> Result<Option<Vec<Payload>>> {
-    if turn.node.is_none() {
-        return Ok(None);
-    }
+fn result(plan: &Plan, turn: &Turn, past: &Past) -> Result<Option<Vec<Payload>>> {
     if let Some(done) = &turn.done {
-        return Ok(Some(done.updates.clone()));
+        // The start is given its own input; whether it has run is another thing.
+        let told = turn.node.is_some() || past.superseded;
+        return Ok(told.then(|| done.updates.clone()));
     }
-    let output = deeds.and_then(|deeds| deeds.output.clone());
+    let output = past.of(turn.task.id).and_then(|deeds| deeds.output.clone());
     output.map(|output| output.load(plan).map(|(updates, _)| updates)).transpose()
 }
 

@@ -11,7 +11,7 @@ use super::{Engine, Settings};
 use crate::ahead::{Ahead, Onward, SavedOutput};
 use crate::answer::Answer;
 use crate::channel::{Dirty, Progress};
-use crate::checkpoint::{Checkpoint, CheckpointMetadata, CheckpointSource, TaskWrite, WriteKind, json};
+use crate::checkpoint::{Checkpoint, CheckpointMetadata, CheckpointSource, Durability, TaskWrite, WriteKind, json};
 use crate::graph::Keeping;
 use crate::host::{Answers, Ground, Host, Replay};
 use crate::past::Past;
@@ -40,8 +40,8 @@ pub(crate) enum Begin {
 pub(crate) struct Orders {
     /// The answer to the only question.
     pub(crate) answer: Option<Value>,
-    /// Answers by the ids of the questions.
-    pub(crate) answers: HashMap<String, Value>,
+    /// Answers by the ids of the questions; there may be none, and the run just goes on.
+    pub(crate) answers: Option<HashMap<String, Value>>,
     /// What to write, and where to go.
     pub(crate) also: Answer,
 }
@@ -114,6 +114,7 @@ impl Engine {
             past: Past::default(),
             replaying: false,
             returned: Returned::default(),
+            unfinished: Vec::new(),
         }
     }
 
@@ -122,6 +123,7 @@ impl Engine {
         let found = self.find().await?;
         if let Some(checkpoint) = &found.checkpoint {
             self.load(checkpoint)?;
+            self.past.superseded = found.superseded;
         }
         let limit = i64::try_from(self.ground.limit).unwrap_or(i64::MAX);
         let step = self.metadata.step + 1;
@@ -130,7 +132,7 @@ impl Engine {
 
         let goes_on = !matches!(begin, Begin::Input(_)) || (self.resuming && !found.replayed);
         self.resuming = goes_on && found.checkpoint.is_some();
-        let answered = matches!(&begin, Begin::Orders(orders) if orders.answer.is_some() || !orders.answers.is_empty());
+        let answered = matches!(&begin, Begin::Orders(orders) if orders.answer.is_some() || orders.answers.is_some());
         let nested_goes_on = self.is_nested && self.resuming;
         let travelling = found.addressed && !answered && !nested_goes_on;
         self.replaying = travelling || found.superseded;
@@ -216,7 +218,7 @@ impl Engine {
             let message = "a run cannot be told to speak to the graph around it: there is none";
             return Err(Error::new(ErrorKind::InvalidInput, message).with_name("InvalidUpdateError"));
         }
-        let resumes = answer.is_some() || !answers.is_empty();
+        let resumes = answer.is_some() || answers.is_some();
         if !resumes && also.updates.is_empty() && also.goto.is_empty() {
             return Err(nothing_to_run("there is nothing to run: the command is empty"));
         }
@@ -242,7 +244,10 @@ impl Engine {
         }
         let mut written = Vec::new();
         if !also.updates.is_empty() || !also.goto.is_empty() {
-            written.push((WriteKind::Output, json(&SavedOutput::from_outside(also)?)?));
+            // Orders of an earlier run that has not got past the checkpoint stay.
+            let mut outside = self.past.outside.clone().unwrap_or_default();
+            outside.extend(SavedOutput::from_outside(also)?);
+            written.push((WriteKind::Output, json(&outside)?));
         }
         if let Some(answer) = answer {
             written.push((WriteKind::Resume, json(answer)?));
@@ -251,7 +256,9 @@ impl Engine {
             for (kind, value) in written {
                 saver.hold(TaskWrite { task: Uuid::nil(), kind, value });
             }
-            saver.flush();
+            if saver.durability != Durability::Exit {
+                saver.flush();
+            }
         }
         Ok(())
     }
@@ -265,7 +272,7 @@ impl Engine {
         let left_over = self.past.answer.take().filter(|_| self.resuming);
         let (by_id, next) = match begin {
             Begin::Orders(_) if !self.resuming => (HashMap::new(), None),
-            Begin::Orders(orders) => (orders.answers.clone(), orders.answer.clone().or(left_over)),
+            Begin::Orders(orders) => (orders.answers.clone().unwrap_or_default(), orders.answer.clone().or(left_over)),
             _ => (HashMap::new(), left_over),
         };
         Arc::make_mut(&mut self.ground).answers = Arc::new(Answers::new(by_id, next));
@@ -273,12 +280,9 @@ impl Engine {
 
     /// Writes what came from outside, with this run or with an earlier one that has not got past the checkpoint.
     async fn write_from_outside(&mut self, begin: &Begin) -> Result<()> {
-        if !self.resuming {
-            return Ok(());
-        }
         let earlier = self.past.outside.take().map(|outside| outside.load(&self.plan)).transpose()?;
         let now = match begin {
-            Begin::Orders(Orders { also, .. }) => {
+            Begin::Orders(Orders { also, .. }) if self.resuming => {
                 Some((also.updates.clone(), Onward::of(&self.plan, also.goto.clone())?))
             }
             _ => None,

@@ -69,7 +69,7 @@ impl Engine {
         }
         let course = self.run_turns(&mut turns, given).await?;
         if let Some(interrupts) = course.interrupts {
-            self.count_finished(&turns).await?;
+            self.unfinished = turns;
             return Err(Interrupt::error(interrupts));
         }
         self.finish_step(turns, course.applied).await
@@ -95,27 +95,33 @@ impl Engine {
         drop(given);
         let mut waiting = waiting.into_iter();
         let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.settings.at_once).collect();
+        let mut failure = None;
         loop {
             let saver = &mut self.saver;
             let next = poll_fn(|task| {
                 if let Some(Poll::Ready(error)) = saver.as_mut().map(|saver| saver.poll(task)) {
                     return Poll::Ready(Err(error));
                 }
-                running.poll_next_unpin(task).map(Ok)
+                match running.poll_next_unpin(task) {
+                    // What others have finished by the time one has failed still counts; the rest stops.
+                    Poll::Pending if failure.is_some() => Poll::Ready(Ok(None)),
+                    next => next.map(Ok),
+                }
             });
             let Some(answered) = next.await? else { break };
-            running.extend(waiting.next());
+            if failure.is_none() {
+                running.extend(waiting.next());
+            }
             let turn = &mut turns[answered.turn];
-            // When it fails, the others are dropped with `running`, and stop.
-            self.settle_turn(turn, answered, graph_state.as_ref(), &mut course).await?;
-            if !running.is_empty()
-                && let Some(saver) = &mut self.saver
-                && saver.durability != Durability::Exit
-            {
+            if let Err(error) = self.settle_turn(turn, answered, graph_state.as_ref(), &mut course).await {
+                failure.get_or_insert(error);
+            }
+            let saver = self.saver.as_mut().filter(|saver| saver.durability != Durability::Exit);
+            if let (Some(saver), false) = (saver, running.is_empty()) {
                 saver.flush();
             }
         }
-        Ok(course)
+        failure.map_or(Ok(course), Err)
     }
 
     /// Takes what a turn answered.
@@ -231,21 +237,17 @@ impl Engine {
         Ok(())
     }
 
-    /// The step does not end, since somebody is waited for: what has finished counts in the state that is told last.
-    async fn count_finished(&mut self, turns: &[Turn]) -> Result<()> {
-        if self.is_nested {
-            return Ok(());
-        }
-        let mut finished: Vec<&Turn> = turns.iter().filter(|turn| turn.done.is_some()).collect();
-        if finished.is_empty() {
+    /// A step has not ended, since somebody is waited for: what has finished counts in the state that is told last, and not in what is saved.
+    pub(super) async fn count_finished(&mut self) -> Result<()> {
+        let mut finished = std::mem::take(&mut self.unfinished);
+        finished.retain(|turn| turn.done.is_some());
+        if self.is_nested || finished.is_empty() {
             return Ok(());
         }
         finished.sort_by_key(|turn| (turn.send, turn.node));
-        let writes = writes_of(finished.into_iter());
-        // The checkpoint stays what it was: this is only what is told.
-        let mut unused = self.dirty.clone();
-        let state = self.plan.shape.apply(self.state.clone(), &writes, &mut unused)?;
-        self.state = self.plan.shape.after_step(state, &writes, &mut unused)?;
+        let writes = writes_of(finished.iter());
+        self.change(|shape, state, dirty| shape.apply(state, &writes, dirty))?;
+        self.change(|shape, state, dirty| shape.after_step(state, &writes, dirty))?;
         if writes.iter().any(|write| self.plan.shape.says_something(write.update)) {
             self.tell.values(&self.state).await?;
         }
