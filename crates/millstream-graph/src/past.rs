@@ -79,6 +79,7 @@ impl Past {
     /// Forgets what tasks did: they run again.
     pub(crate) fn forget_tasks(&mut self) {
         self.tasks.clear();
+        self.superseded = false;
     }
 }
 
