@@ -74,7 +74,7 @@ impl Progress {
 
     /// Whether the run may begin no step after this one.
     pub(crate) fn is_last(self) -> bool {
-        self.remaining() <= 1
+        self.remaining() == 1
     }
 }
 

@@ -7,7 +7,7 @@ use millstream_core::{Error, ErrorKind, Identified, Message, Result, join_messag
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use crate::channel::{Channel, Dirty, INVALID_UPDATE, Written, concurrent, give_id};
+use crate::channel::{Channel, Dirty, Written, concurrent, give_id};
 use crate::checkpoint::Change;
 use crate::state::{IntoInput, Schema, State, Update, Write};
 
@@ -301,7 +301,7 @@ fn write(key: &Arc<str>, kind: JsonKind, state: &mut Json, writes: &[Written<'_,
 fn reduce(key: &str, kind: JsonKind, old: Option<Value>, new: &Value) -> Result<Value> {
     let wrong = || {
         let message = format!("{key:?} is a {kind:?} value and cannot take {new}");
-        Err(Error::new(ErrorKind::InvalidInput, message).with_name(INVALID_UPDATE))
+        Err(Error::new(ErrorKind::InvalidInput, message).with_name("TypeError"))
     };
     match (kind, old, new) {
         (JsonKind::Last | JsonKind::Ephemeral | JsonKind::Any | JsonKind::Untracked, _, new) => Ok(new.clone()),

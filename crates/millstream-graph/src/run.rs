@@ -33,6 +33,16 @@ pub struct Outcome<S> {
 #[derive(Clone)]
 struct Ended<S: State>(Arc<S>, Option<Vec<Interrupt>>);
 
+impl<S: State> Ended<S> {
+    /// For readers of events: a run that waits has not completed, and its last event says so.
+    fn or_waits(self) -> Result<Self> {
+        match self.1 {
+            Some(interrupts) => Err(Interrupt::error(interrupts)),
+            None => Ok(self),
+        }
+    }
+}
+
 impl<S: State> Serialize for Ended<S> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         self.0.serialize(serializer)
@@ -161,7 +171,7 @@ impl<S: State> GraphRun<S> {
     }
 
     fn watching(self, channels: Channels) -> Events {
-        self.into_run().channels(channels).events()
+        self.into_run(Ended::or_waits).channels(channels).events()
     }
 
     /// What happens, of the kinds in `modes`, in the order in which it happens; of this graph alone.
@@ -226,17 +236,17 @@ impl<S: State> GraphRun<S> {
     /// # Errors
     /// What the graph fails with.
     pub async fn outcome(self) -> Result<Outcome<S>> {
-        let Ended(state, interrupts) = self.into_run().await?;
+        let Ended(state, interrupts) = self.into_run(Ok).await?;
         Ok(Outcome { state: Arc::unwrap_or_clone(state), interrupts })
     }
 
-    fn into_run(self) -> Run<Ended<S>> {
+    fn into_run(self, close: fn(Ended<S>) -> Result<Ended<S>>) -> Run<Ended<S>> {
         let Self { graph, begin, label, thread, settings, id, cancel } = self;
         let start = move |cx: Cx| {
             let engine = Engine::new(graph.plan.clone(), &graph.keeping, cx, None, thread, settings);
             let run = async move {
                 let ended = engine.run(begin).await?;
-                Ok(Ended(typed(ended.state)?, ended.interrupts))
+                close(Ended(typed(ended.state)?, ended.interrupts))
             };
             stream::once(run).boxed()
         };

@@ -5,8 +5,10 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
-use millstream_core::{Body, Cx, Error, ErrorKind, Event, Result};
-use millstream_graph::{Command, Graph, Item, Json, JsonKind, JsonUpdate, Mode, START, Schema, StateGraph};
+use millstream_core::{Body, Cx, Error, ErrorKind, Event, Outcome, Result};
+use millstream_graph::{
+    Command, Graph, Item, Json, JsonKind, JsonUpdate, Memory, Mode, START, Schema, Send, StateGraph,
+};
 use serde_json::{Value, json};
 
 const KEYS: [(&str, JsonKind); 4] = [
@@ -193,4 +195,57 @@ async fn what_a_node_dispatches_is_told_with_its_name_among_the_runnables() {
     assert_eq!(told[0], "LangGraph begins");
     assert_eq!(told[1..6], node_a);
     assert_eq!(told.last().unwrap(), "LangGraph gives {\"log\":[\"b\"]}");
+}
+
+#[tokio::test]
+async fn the_last_step_is_the_one_with_one_step_left() {
+    let seen = |state: Arc<Json>, _: Cx| {
+        let seen = json!([state.get("left"), state.get("last")]);
+        std::future::ready(Ok::<_, Error>(JsonUpdate::new().with("log", json!([seen]))))
+    };
+    let graph = graph().node("a", seen).node("b", seen).edge(START, "a").edge("a", "b").compile().unwrap();
+    let mut states = graph.run(JsonUpdate::new().with("n", json!(0))).limit(2).events();
+    let mut last = Value::Null;
+    while let Ok(Some(event)) = states.try_next().await {
+        if let Body::Values { state } = event.body {
+            last = state.json();
+        }
+    }
+    assert_eq!(last["log"], json!([[1, true], [0, false]]));
+}
+
+#[tokio::test]
+async fn a_reducer_that_cannot_take_a_value_raises_what_python_raises() {
+    let graph = graph().node("a", logs("a")).edge(START, "a").compile().unwrap();
+    let failed = graph.run(JsonUpdate::new().with("log", json!("no list"))).await;
+    assert_eq!(failed.unwrap_err().name(), Some("TypeError"));
+}
+
+#[tokio::test]
+async fn the_last_event_of_a_run_that_waits_says_so() {
+    let asks = |_: Arc<Json>, cx: Cx| async move {
+        let answer: Value = cx.interrupt(json!("how many?")).await?;
+        Ok::<_, Error>(JsonUpdate::new().with("n", answer))
+    };
+    let graph = graph().node("a", asks).edge(START, "a").compile().unwrap().checkpointer(Memory::default());
+    let input = JsonUpdate::new().with("n", json!(0));
+    let waiting: Vec<Event> = graph.run(input).thread("t").events().try_collect().await.unwrap();
+    let Body::Finished(finished) = &waiting.last().unwrap().body else { panic!("a last event") };
+    assert_eq!((finished.outcome, finished.error.is_none()), (Outcome::Interrupted, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_turns_than_events_may_wait_do_not_stand_in_each_others_way() {
+    const TURNS: usize = 300;
+    let says = |_: Arc<Json>, cx: Cx| async move {
+        cx.write("here").await?;
+        cx.write("there").await?;
+        Ok::<_, Error>(JsonUpdate::new().with("log", json!(["done"])))
+    };
+    let send = |_: &Json| (0..TURNS).map(|_| Send::new("a", Json::default())).collect::<Vec<_>>();
+    let graph = graph().node("a", says).branch(START, send).compile().unwrap();
+    let events = graph.run(JsonUpdate::new().with("n", json!(0))).events().try_collect::<Vec<Event>>();
+    let events = tokio::time::timeout(std::time::Duration::from_secs(1), events).await.expect("an end").unwrap();
+    let said = events.iter().filter(|event| matches!(event.body, Body::Custom { .. })).count();
+    assert_eq!(said, 2 * TURNS);
 }

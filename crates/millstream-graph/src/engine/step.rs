@@ -1,6 +1,8 @@
 //! One superstep: its tasks run side by side, and what they wrote is applied when all are done.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -36,6 +38,26 @@ struct Course {
     interrupts: Option<Vec<Interrupt>>,
     /// Whether the state has what the only turn wrote.
     applied: bool,
+}
+
+/// Does `work` while the turns go on. Whoever emits waits in one line for the reader: a turn that stands before `work` in that line has to move, or
+/// neither ever does.
+async fn beside<T>(
+    work: impl Future<Output = T>,
+    running: &mut FuturesUnordered<impl Future<Output = Answered>>,
+    early: &mut VecDeque<Answered>,
+) -> T {
+    let mut work = pin!(work);
+    poll_fn(|task| {
+        if let Poll::Ready(done) = work.as_mut().poll(task) {
+            return Poll::Ready(done);
+        }
+        while let Poll::Ready(Some(answered)) = running.poll_next_unpin(task) {
+            early.push_back(answered);
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 impl Engine {
@@ -95,12 +117,15 @@ impl Engine {
         drop(given);
         let mut waiting = waiting.into_iter();
         let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.settings.at_once).collect();
-        let mut failure = None;
+        let (mut early, mut failure) = (VecDeque::new(), None);
         loop {
             let saver = &mut self.saver;
             let next = poll_fn(|task| {
                 if let Some(Poll::Ready(error)) = saver.as_mut().map(|saver| saver.poll(task)) {
                     return Poll::Ready(Err(error));
+                }
+                if let Some(answered) = early.pop_front() {
+                    return Poll::Ready(Ok(Some(answered)));
                 }
                 match running.poll_next_unpin(task) {
                     // What others have finished by the time one has failed still counts; the rest stops.
@@ -113,7 +138,8 @@ impl Engine {
                 running.extend(waiting.next());
             }
             let turn = &mut turns[answered.turn];
-            if let Err(error) = self.settle_turn(turn, answered, graph_state.as_ref(), &mut course).await {
+            let settled = self.settle_turn(turn, answered, graph_state.as_ref(), &mut course);
+            if let Err(error) = beside(settled, &mut running, &mut early).await {
                 failure.get_or_insert(error);
             }
             let saver = self.saver.as_mut().filter(|saver| saver.durability != Durability::Exit);
