@@ -14,6 +14,7 @@ use crate::events::EventsView;
 use crate::expression::{Command as Order, Environment};
 use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 
+mod agent;
 mod answer;
 mod build;
 mod script;
@@ -22,6 +23,7 @@ mod tool;
 mod view;
 mod world;
 
+use agent::AgentView;
 use build::Built;
 use view::StreamView;
 use world::World;
@@ -129,8 +131,7 @@ async fn stream(
         return Err(unsupported("streams of version v3"));
     }
     let keys = main.keys(run.output_keys.as_ref());
-    let input = (run.command.is_none() && !run.input.is_null()).then_some(&run.input);
-    let mut view = StreamView::new(modes, subgraphs, version == Some(Version::V2), keys, input)?;
+    let mut view = StreamView::new(modes, subgraphs, version == Some(Version::V2), keys, input(run))?;
     watch(main, world, run, |event| view.push(event)).await
 }
 
@@ -141,11 +142,22 @@ async fn events(
     version: Option<Version>,
     run: &GraphRun,
 ) -> Result<StepOutcome, Skip> {
-    if !matches!(version, None | Some(Version::V2)) {
-        return Err(unsupported("events of a graph in another form than v2"));
+    match version {
+        None | Some(Version::V2) => {
+            let mut view = EventsView::new(given(run), filter);
+            watch(main, world, run, |event| view.push(event)).await
+        }
+        Some(Version::V3) => {
+            let mut view = AgentView::new(main.keys(run.output_keys.as_ref()), input(run))?;
+            watch(main, world, run, |event| view.push(event)).await
+        }
+        Some(Version::V1) => Err(unsupported("events of version v1")),
     }
-    let mut view = EventsView::new(given(run), filter);
-    watch(main, world, run, |event| view.push(event)).await
+}
+
+/// The input of a run that does not go on where another has stopped.
+fn input(run: &GraphRun) -> Option<&Value> {
+    (run.command.is_none() && !run.input.is_null()).then_some(&run.input)
 }
 
 /// What a run is given, as outputs write it.

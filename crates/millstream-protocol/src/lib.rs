@@ -1,8 +1,10 @@
 //! Wire formats: what happens in a run goes in as events, what a client reads comes out as frames. Pure: no IO, no clock.
 //!
 //! A [`View`] is a fold over the numbered events of a run's log. The same view serves a live reader, a replay, a late joiner and a test,
-//! so what they read is the same bytes. [`simple`] is the protocol of the first samples: tokens over SSE or WebSocket.
+//! so what they read is the same bytes. [`simple`] is the protocol of the first samples: tokens over SSE or WebSocket. [`agent_streaming`] is
+//! the event stream of LangGraph's clients.
 
+pub mod agent_streaming;
 pub mod simple;
 pub mod sse;
 
