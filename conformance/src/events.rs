@@ -159,20 +159,28 @@ impl EventsView {
         ("end", data)
     }
 
-    /// A custom event is the word of whatever dispatched it, under a name of its own.
-    fn dispatched(&self, scope: &Scope, name: &str, data: &Value) -> Option<Value> {
+    /// A custom event is the word of whatever dispatched it, under a name of its own, which is its type too.
+    fn dispatched(&mut self, scope: &Scope, name: &str, data: &Value) -> Option<Value> {
         let tags: Vec<String> = scope.tags.iter().filter(|tag| !tag.starts_with("graph:step:")).cloned().collect();
-        wanted(&self.filter, name, "on_custom_event", &tags).then(|| {
-            json!({
-                "event": "on_custom_event",
-                "name": name,
-                "run_id": scope.run_id,
-                "parent_ids": &*scope.parent_ids,
-                "tags": tags,
-                "metadata": scope.metadata,
-                "data": data,
-            })
-        })
+        if !wanted(&self.filter, name, name, &tags) {
+            return None;
+        }
+        let mut data = data.clone();
+        if self.first.is_none() {
+            self.first = Some(scope.run_id);
+            if let Some(fields) = data.as_object_mut() {
+                fields.insert("input".to_owned(), self.input.clone());
+            }
+        }
+        Some(json!({
+            "event": "on_custom_event",
+            "name": name,
+            "run_id": scope.run_id,
+            "parent_ids": &*scope.parent_ids,
+            "tags": tags,
+            "metadata": scope.metadata,
+            "data": data,
+        }))
     }
 
     fn tell(&mut self, scope: &Scope, name: &str, mut data: Value) -> Option<Value> {

@@ -140,12 +140,12 @@ impl Operator {
         Ok(match (self, operands) {
             (Self::Add, _) => number(operands, 0, i64::checked_add, |a, b| a + b).ok_or_else(cannot)?,
             (Self::Mul, _) => number(operands, 1, i64::checked_mul, |a, b| a * b).ok_or_else(cannot)?,
-            (Self::Lt, [Value::String(a), Value::String(b)]) => Value::from(a < b),
-            (Self::Lt, [a, b]) => a.as_f64().zip(b.as_f64()).map(|(a, b)| Value::from(a < b)).ok_or_else(cannot)?,
+            (Self::Lt, [a, b]) => less(a, b).map(Value::from).ok_or_else(cannot)?,
             (Self::Eq, [a, b]) => Value::from(equal(a, b)),
             (Self::Not, [value]) => Value::from(!is_true(value)),
             (Self::Contains, [Value::String(text), Value::String(part)]) => Value::from(text.contains(part.as_str())),
             (Self::Contains, [Value::Array(items), value]) => Value::from(items.iter().any(|item| equal(item, value))),
+            (Self::Contains, [Value::Object(fields), Value::String(name)]) => Value::from(fields.contains_key(name)),
             (Self::Concat, _) => Value::from(operands.iter().map(text).collect::<String>()),
             (Self::Cat, _) => {
                 let mut joined = Vec::new();
@@ -162,6 +162,7 @@ impl Operator {
             (Self::Len, [Value::Array(items)]) => Value::from(items.len()),
             (Self::Len, [Value::String(text)]) => Value::from(text.chars().count()),
             (Self::Len, [Value::Object(fields)]) => Value::from(fields.len()),
+            (Self::Last, [Value::String(text)]) => text.chars().last().map(String::from).into(),
             (Self::Last, [list]) => list.as_array().and_then(|items| items.last()).cloned().unwrap_or_default(),
             (Self::At, [list, at]) => element(list, at).unwrap_or_default(),
             (Self::Content, [Value::String(text)]) => Value::from(text.as_str()),
@@ -198,16 +199,45 @@ fn number(
     whole: fn(i64, i64) -> Option<i64>,
     float: fn(f64, f64) -> f64,
 ) -> Option<Value> {
-    if let Some(whole) = operands.iter().try_fold(start, |sum, operand| whole(sum, operand.as_i64()?)) {
+    if let Some(whole) = operands.iter().try_fold(start, |sum, operand| whole(sum, as_integer(operand)?)) {
         return Some(whole.into());
     }
-    let result = operands.iter().try_fold(start as f64, |sum, operand| Some(float(sum, operand.as_f64()?)))?;
+    let result = operands.iter().try_fold(start as f64, |sum, operand| Some(float(sum, as_float(operand)?)))?;
     Number::from_f64(result).map(Value::Number)
+}
+
+/// A whole number; true is 1 and false is 0, as in Python.
+fn as_integer(value: &Value) -> Option<i64> {
+    value.as_bool().map(i64::from).or_else(|| value.as_i64())
+}
+
+fn as_float(value: &Value) -> Option<f64> {
+    value.as_bool().map(|truth| f64::from(u8::from(truth))).or_else(|| value.as_f64())
+}
+
+/// Whether `a` is less: numbers, texts, and lists by their first elements that differ.
+fn less(a: &Value, b: &Value) -> Option<bool> {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => Some(a < b),
+        (Value::Array(a), Value::Array(b)) => match a.iter().zip(b).find(|(a, b)| !equal(a, b)) {
+            Some((a, b)) => less(a, b),
+            None => Some(a.len() < b.len()),
+        },
+        _ => match (as_integer(a), as_integer(b)) {
+            (Some(a), Some(b)) => Some(a < b),
+            _ => as_float(a).zip(as_float(b)).map(|(a, b)| a < b),
+        },
+    }
 }
 
 fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+        (Value::Number(_) | Value::Bool(_), Value::Number(_) | Value::Bool(_)) => {
+            match (as_integer(a), as_integer(b)) {
+                (Some(a), Some(b)) => a == b,
+                _ => as_float(a) == as_float(b),
+            }
+        }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
         (Value::Object(a), Value::Object(b)) => same_fields(a, b),
         _ => a == b,
@@ -222,7 +252,22 @@ fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Object(_) if value.get("content").is_some() => text_of(value),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(decimal).unwrap_or_default(),
         other => other.to_string(),
+    }
+}
+
+/// A number with a fraction as Python writes it: `1e+21`, `1e-07`, `2.0`.
+fn decimal(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
+    match exponent.parse::<i32>() {
+        Ok(exponent) if (-4..16).contains(&exponent) => format!("{number:?}"),
+        Ok(exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        Err(_) => scientific,
     }
 }
 
@@ -272,6 +317,15 @@ mod tests {
             (json!({"$command": {"goto": "a"}}), json!({"$command": {"goto": "a"}})),
             (json!({"$cat": [[1], [2]]}), json!([1, 2])),
             (json!({"$eq": [{"$len": [1]}, 1.0]}), json!(true)),
+            (json!({"$eq": [true, 1]}), json!(true)),
+            (json!({"$add": [true, 2]}), json!(3)),
+            (json!({"$lt": [[1, "a"], [1, "b"]]}), json!(true)),
+            (json!({"$lt": [9_007_199_254_740_992_u64, 9_007_199_254_740_993_u64]}), json!(true)),
+            (
+                json!({"$concat": [0.5, " ", 2.0, " ", 1e21, " ", 1e-7, " ", 1.5e16]}),
+                json!("0.5 2.0 1e+21 1e-07 1.5e+16"),
+            ),
+            (json!({"$last": "abc"}), json!("c")),
         ] {
             assert_eq!(value(expression.clone()), Ok(expected), "{expression}");
         }
