@@ -68,3 +68,8 @@ pub fn serve_chain(config: Config, chain: impl Fn() -> Chain<Vars, Message> + Se
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// The programs in the guide to graphs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/graphs.md")]
+pub struct Graphs;

@@ -152,14 +152,19 @@ impl Cx {
     }
 
     /// The context of a graph that runs inside this one: inside a task its namespace is one segment deeper, and one more with a number for
-    /// each graph but the first that the task runs. The segment of a graph that keeps one state for all its runs has no task id.
+    /// each graph but the first that the task runs. The namespace of a graph that keeps one state for all its runs has no task ids.
     #[must_use]
     pub fn graph(&self, label: Label, one_state: bool) -> Self {
         self.child(label).edit(|scope| {
             if let (Some(node), Some(task)) = (scope.node.take(), scope.task.take()) {
-                scope.namespace.push(if one_state { node.to_string() } else { format!("{node}:{task}") });
+                scope.namespace.push(format!("{node}:{task}"));
                 let before = self.graphs.fetch_add(1, Ordering::Relaxed);
                 scope.namespace.extend((before > 0).then(|| before.to_string()));
+                if one_state {
+                    for segment in &mut scope.namespace {
+                        segment.truncate(segment.find(':').unwrap_or(segment.len()));
+                    }
+                }
             }
         })
     }
