@@ -79,6 +79,8 @@ pub enum ErrorKind {
     RunEnded,
     /// A limit of this process was reached.
     LimitExceeded,
+    /// What is to be kept cannot be written, or what was kept cannot be read.
+    StoreFailed,
     /// User code failed.
     Failed,
     /// A mistake in Millstream itself.
@@ -117,6 +119,7 @@ impl ErrorKind {
             Self::Interrupted => ("interrupted", false, "The run waits for an answer."),
             Self::RunEnded => ("run_ended", false, "The run has already ended."),
             Self::LimitExceeded => ("limit_exceeded", false, "A limit of this server was reached."),
+            Self::StoreFailed => ("store_failed", true, "This server cannot save or read what belongs to the run."),
             Self::Failed => ("failed", false, "The run failed."),
             Self::Internal => ("internal", false, "Something went wrong in this server."),
         }

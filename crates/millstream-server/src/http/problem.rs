@@ -96,7 +96,7 @@ impl Problem {
             "connect_timeout" | "first_token_timeout" | "token_timeout" | "total_timeout" => {
                 StatusCode::GATEWAY_TIMEOUT
             }
-            "limit_exceeded" | "cancelled" => StatusCode::SERVICE_UNAVAILABLE,
+            "limit_exceeded" | "store_failed" | "cancelled" => StatusCode::SERVICE_UNAVAILABLE,
             "missing_variable" | "bad_template" | "failed" | "internal" | "run_ended" => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

@@ -1,0 +1,109 @@
+//! Checkpoints in an SQLite file.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use millstream_core::Result;
+use millstream_graph::{Checkpoint, Checkpointer, NewCheckpoint, NewWrites};
+use uuid::Uuid;
+
+mod channels;
+mod database;
+mod failure;
+mod graph;
+mod list;
+mod open;
+mod read;
+mod save;
+mod writer;
+
+use database::Database;
+use writer::Writer;
+
+/// Keeps checkpoints in one SQLite file. Clones share it.
+///
+/// What is in the file is what changed: the value of a channel is saved once, however many checkpoints have it, and a list that grows is never
+/// written again. A thousand steps of a conversation cost little more than what was said in it.
+///
+/// One thread of its own writes the file. Calls that come while it is busy are saved together, in one transaction, and answered when it is
+/// complete; then they survive the end of the process. A crash of the machine may lose the last transactions, and never a
+/// part of one. A call is queued when it is made rather than when its future is polled, as long as the queue of 256 has room; what is queued
+/// is done even if nobody waits for it. Dropping the last clone waits for the queue.
+///
+/// Other programs may read the file meanwhile, and write it too.
+#[derive(Clone)]
+pub struct Sqlite {
+    writer: Arc<Writer>,
+    name: Arc<str>,
+}
+
+impl Sqlite {
+    /// Opens the file at `path`, which is created if it is not there, and brings it up to date if an older version wrote it.
+    ///
+    /// # Errors
+    /// With the kind [`InvalidInput`](millstream_core::ErrorKind::InvalidInput) if the file cannot be created or written, is no database, is that of another
+    /// program, or was written by a newer version; with [`StoreFailed`](millstream_core::ErrorKind::StoreFailed) if it is locked or damaged.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let connection = open::file(path)?;
+        Self::start(connection, path.display().to_string())
+    }
+
+    /// A database in memory, which is gone with its last clone.
+    ///
+    /// # Errors
+    /// With the kind [`StoreFailed`](millstream_core::ErrorKind::StoreFailed) if there is no memory or no thread for it.
+    pub fn in_memory() -> Result<Self> {
+        Self::start(open::memory()?, "the database in memory".to_owned())
+    }
+
+    fn start(connection: rusqlite::Connection, name: String) -> Result<Self> {
+        let shown = name.as_str().into();
+        Ok(Self { writer: Arc::new(Writer::start(Database::new(connection, name))?), name: shown })
+    }
+}
+
+impl Checkpointer for Sqlite {
+    fn get<'a>(
+        &'a self,
+        thread: &'a str,
+        namespace: &'a str,
+        id: Option<Uuid>,
+    ) -> BoxFuture<'a, Result<Option<Checkpoint>>> {
+        let (thread, namespace) = (thread.to_owned(), namespace.to_owned());
+        self.writer.read(move |database| database.get(&thread, &namespace, id)).boxed()
+    }
+
+    fn list<'a>(
+        &'a self,
+        thread: &'a str,
+        namespace: &'a str,
+        before: Option<Uuid>,
+        limit: Option<usize>,
+    ) -> BoxFuture<'a, Result<Vec<Checkpoint>>> {
+        let (thread, namespace) = (thread.to_owned(), namespace.to_owned());
+        self.writer.read(move |database| database.list(&thread, &namespace, before, limit)).boxed()
+    }
+
+    fn put(&self, checkpoint: NewCheckpoint) -> BoxFuture<'static, Result<()>> {
+        self.writer.write(move |database| database.put(&checkpoint)).boxed()
+    }
+
+    fn put_writes(&self, writes: NewWrites) -> BoxFuture<'static, Result<()>> {
+        self.writer.write(move |database| database.put_writes(&writes)).boxed()
+    }
+
+    fn delete_thread<'a>(&'a self, thread: &'a str) -> BoxFuture<'a, Result<()>> {
+        let thread = thread.to_owned();
+        self.writer.write(move |database| database.delete_thread(&thread)).boxed()
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sqlite({})", self.name)
+    }
+}
