@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 /// Runs a test of a store.
 pub(crate) fn block_on<T>(test: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(test)
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(test)
 }
 
 /// The id with a number: ids are ordered as their numbers are.
@@ -94,7 +94,7 @@ impl Directory {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("store-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        std::fs::create_dir_all(&path).unwrap();
+        std::fs::create_dir_all(&path).expect("a directory for the test");
         Self(path)
     }
 
