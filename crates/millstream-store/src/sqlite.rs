@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use millstream_core::Result;
 use millstream_graph::{Checkpoint, Checkpointer, NewCheckpoint, NewWrites};
@@ -30,8 +29,8 @@ use writer::Writer;
 ///
 /// One thread of its own writes the file. Calls that come while it is busy are saved together, in one transaction, and answered when it is
 /// complete; then they survive the end of the process. A crash of the machine may lose the last transactions, and never a
-/// part of one. A call is queued when it is made rather than when its future is polled, as long as the queue of 256 has room; what is queued
-/// is done even if nobody waits for it. Dropping the last clone waits for the queue.
+/// part of one. A call is queued when it is made rather than when its future is polled. So calls are done in the order in which they were made, and
+/// one is done even if its future is dropped. Dropping the last clone waits for the queue.
 ///
 /// Other programs may read the file meanwhile, and write it too.
 #[derive(Clone)]
@@ -74,7 +73,7 @@ impl Checkpointer for Sqlite {
         id: Option<Uuid>,
     ) -> BoxFuture<'a, Result<Option<Checkpoint>>> {
         let (thread, namespace) = (thread.to_owned(), namespace.to_owned());
-        self.writer.read(move |database| database.get(&thread, &namespace, id)).boxed()
+        self.writer.read(move |database| database.get(&thread, &namespace, id))
     }
 
     fn list<'a>(
@@ -85,20 +84,20 @@ impl Checkpointer for Sqlite {
         limit: Option<usize>,
     ) -> BoxFuture<'a, Result<Vec<Checkpoint>>> {
         let (thread, namespace) = (thread.to_owned(), namespace.to_owned());
-        self.writer.read(move |database| database.list(&thread, &namespace, before, limit)).boxed()
+        self.writer.read(move |database| database.list(&thread, &namespace, before, limit))
     }
 
     fn put(&self, checkpoint: NewCheckpoint) -> BoxFuture<'static, Result<()>> {
-        self.writer.write(move |database| database.put(&checkpoint)).boxed()
+        self.writer.write(move |database| database.put(&checkpoint))
     }
 
     fn put_writes(&self, writes: NewWrites) -> BoxFuture<'static, Result<()>> {
-        self.writer.write(move |database| database.put_writes(&writes)).boxed()
+        self.writer.write(move |database| database.put_writes(&writes))
     }
 
     fn delete_thread<'a>(&'a self, thread: &'a str) -> BoxFuture<'a, Result<()>> {
         let thread = thread.to_owned();
-        self.writer.write(move |database| database.delete_thread(&thread)).boxed()
+        self.writer.write(move |database| database.delete_thread(&thread))
     }
 }
 

@@ -13,7 +13,7 @@ use millstream_store::Sqlite;
 use rusqlite::Connection;
 
 fn why_not(path: &Path) -> String {
-    let error = Sqlite::open(path).unwrap_err();
+    let error = Sqlite::open(path).expect_err("it cannot be used");
     assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     let message = error.to_string();
     assert!(message.contains(&path.display().to_string()), "{message}");
@@ -146,21 +146,31 @@ fn a_dropped_future_does_not_undo_its_call() -> Result<()> {
     Ok(())
 }
 
-/// A call that waits for room in the queue may be dropped after the store, in the same thread.
+/// Calls are done in the order in which they were made, in whatever order they are awaited, and also after the store was dropped.
 #[test]
 fn calls_may_outlive_the_store() -> Result<()> {
     let directory = Directory::new();
     let path = directory.join("store.db");
     let store = Sqlite::open(&path)?;
-    // The thread cannot write, so the queue is full after some calls.
+    // The thread cannot write, so that all of them wait.
     let file = Connection::open(&path).unwrap();
     file.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let calls: Vec<_> = (1..=1_000).map(|number| store.put(new(number, None, vec![]))).collect();
-    drop(store);
+    let mut calls: Vec<_> = (1..=1_000)
+        .map(|number| {
+            store.put(new(number, (number > 1).then(|| number - 1), vec![("list", list(usize::MAX, &["1"]))]))
+        })
+        .collect();
     file.execute_batch("ROLLBACK").unwrap();
-    block_on(futures_util::future::try_join_all(calls))?;
-    assert_eq!(block_on(Sqlite::open(&path)?.list("thread", "", None, None))?.len(), 1_000);
-    Ok(())
+    drop(store);
+    calls.reverse();
+    block_on(async {
+        for call in calls {
+            call.await?;
+        }
+        let newest = Sqlite::open(&path)?.get("thread", "", None).await?.expect("it was saved");
+        assert!(matches!(value(&newest, "list"), Some(Stored::List(list)) if list.len() == 1_000));
+        Ok(())
+    })
 }
 
 #[test]
@@ -172,10 +182,10 @@ fn a_deleted_thread_leaves_nothing_in_the_file() -> Result<()> {
         let store = store.clone();
         async move {
             for namespace in ["", "inner"] {
-                for number in 1..=40 {
+                for number in 1_u64..=40 {
                     let text = format!("\"a text that is not short, of the step {number}\"");
                     // Every third forks, which makes a list.
-                    let keep = if number % 3 == 0 { number as usize / 3 } else { usize::MAX };
+                    let keep = if number.is_multiple_of(3) { number as usize / 3 } else { usize::MAX };
                     let changes =
                         vec![("list", list(keep, &[&text, "end"])), ("whole", whole(&text)), ("short", whole("1"))];
                     let writes = vec![write(1, WriteKind::Output, &text)];
@@ -208,11 +218,14 @@ fn a_deleted_thread_leaves_nothing_in_the_file() -> Result<()> {
 
 /// How many rows each table of the file has.
 fn rows(path: &Path) -> Vec<(String, i64)> {
-    let file = Connection::open(path).unwrap();
-    let mut tables = file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
-    let tables: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(|name| name.unwrap()).collect();
-    let count = |table: &str| file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
-    tables.into_iter().map(|table| (table.clone(), count(&table))).collect()
+    let count = |path| {
+        let file = Connection::open(path)?;
+        let mut tables = file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+        let tables = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        let count = |table: &str| file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
+        tables.into_iter().map(|table| Ok((table.clone(), count(&table)?))).collect::<rusqlite::Result<_>>()
+    };
+    count(path).expect("the file can be read")
 }
 
 /// A step of a conversation: one message of about 500 bytes, which is in the list and in what its task wrote.

@@ -39,39 +39,39 @@ fn what_was_acknowledged_survives_kill_9() {
         seed ^= seed >> 7;
         seed ^= seed << 17;
         let lines = 1 + seed % 700;
-        let killed_at = killed_after(&path, lines, &mut acknowledged);
+        let killed_at = killed_after(&path, lines, &mut acknowledged).unwrap();
         println!("kill {kill}: after {killed_at} lines, {lines} were waited for");
         block_on(everything_is_there(&path, &mut acknowledged)).unwrap();
     }
 }
 
 /// Starts the program, and kills it when it has said so many lines. It goes on meanwhile, so that the kill comes at any moment of its work.
-fn killed_after(path: &Path, lines: u64, acknowledged: &mut HashMap<u64, u64>) -> u64 {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+fn killed_after(path: &Path, lines: u64, acknowledged: &mut HashMap<u64, u64>) -> Result<u64> {
+    let mut child = Command::new(std::env::current_exe()?)
         .args(["--exact", "--nocapture", "what_was_acknowledged_survives_kill_9"])
         .env(FILE, path)
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .spawn()?;
+    let out = child.stdout.take().expect("its output is a pipe");
     let mut said = 0;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let line = line.unwrap();
+    for line in BufReader::new(out).lines() {
         // The test harness has its say as well. The last line may be cut, and then it was not heard.
+        let line = line?;
         let Some((thread, number)) =
             line.strip_prefix("saved ").and_then(|line| line.strip_suffix('.')?.split_once(' '))
         else {
             continue;
         };
-        acknowledged.insert(thread.parse().unwrap(), number.parse().unwrap());
+        acknowledged.insert(thread.parse().expect("a number"), number.parse().expect("a number"));
         said += 1;
         if said == lines {
             // SIGKILL. What it said before is read until the end.
-            child.kill().unwrap();
+            child.kill()?;
         }
     }
-    assert!(!child.wait().unwrap().success());
+    assert!(!child.wait()?.success());
     assert!(said >= lines, "it ended by itself after {said} lines");
-    said
+    Ok(said)
 }
 
 async fn saves_until_it_is_killed(path: &Path) -> Result<()> {
@@ -96,7 +96,7 @@ async fn saves_until_it_is_killed(path: &Path) -> Result<()> {
 /// A step of a conversation. Every seventh is a fork that leaves out three elements.
 fn step(thread: u64, number: u64) -> NewCheckpoint {
     let text = text(thread, number);
-    let keep = if number % 7 == 0 { length(number - 1) - 3 } else { usize::MAX };
+    let keep = if number.is_multiple_of(7) { length(number - 1) - 3 } else { usize::MAX };
     let changes = vec![("list", list(keep, &[&text])), ("whole", whole(&text)), ("short", whole(&number.to_string()))];
     let (parent, writes) = match number {
         1 => (None, vec![]),
@@ -111,7 +111,7 @@ fn name(thread: u64) -> String {
 
 fn text(thread: u64, number: u64) -> String {
     // Some are longer than a page.
-    let length = if number % 10 == 0 { 6_000 } else { 200 };
+    let length = if number.is_multiple_of(10) { 6_000 } else { 200 };
     format!("\"{thread} {number} {}\"", "x".repeat(length))
 }
 
@@ -135,8 +135,8 @@ async fn everything_is_there(path: &Path, acknowledged: &mut HashMap<u64, u64>) 
         // It was read, and so it stays.
         acknowledged.insert(thread, saved);
         let mut expected: Vec<String> = Vec::new();
-        for (number, checkpoint) in (1..).zip(&found) {
-            if number % 7 == 0 {
+        for (number, checkpoint) in (1_u64..).zip(&found) {
+            if number.is_multiple_of(7) {
                 expected.truncate(expected.len() - 3);
             }
             expected.push(text(thread, number));

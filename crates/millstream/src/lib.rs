@@ -34,6 +34,11 @@ pub mod models {
     pub use millstream_models::*;
 }
 
+/// Where checkpoints are kept beyond the process.
+pub mod store {
+    pub use millstream_store::*;
+}
+
 /// What most programs need: `use millstream::prelude::*`.
 pub mod prelude {
     pub use crate::{ModelChoice, model_from_env};
@@ -43,4 +48,5 @@ pub mod prelude {
         add_messages, tool, vars,
     };
     pub use millstream_graph::{Command, END, Item, Mode, START, State, StateGraph, append};
+    pub use millstream_store::Sqlite;
 }

@@ -1,17 +1,22 @@
 //! The thread that owns the connection. What waits in its queue goes into one transaction.
 
-use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
 use millstream_core::{Error, ErrorKind, Result};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::database::Database;
 use super::failure::Failure;
 
-/// How many calls wait for the thread, and how many go into one transaction: enough that the cost of a transaction is shared by many, and few
-/// enough that the first of them does not wait long for the last.
-const QUEUE: usize = 256;
+/// How many calls may wait for the thread. A graph has a few under way and awaits them, which is what slows it down; so the end of the queue is
+/// met only if tens of thousands of graphs wait for a disk that hangs, or by somebody who awaits nothing. More calls fail then.
+const QUEUE: usize = 1 << 16;
+
+/// How many calls go into one transaction: enough that many share its cost, and few enough that the first does not wait long for the last.
+const TOGETHER: usize = 256;
 
 /// The way to the thread. Dropping it waits until everything that was queued is done.
 pub(super) struct Writer {
@@ -67,8 +72,8 @@ impl Writer {
     pub(super) fn start(mut database: Database) -> Result<Self> {
         let (queue, mut receiver) = mpsc::channel(QUEUE);
         let work = move || {
-            let mut jobs = Vec::with_capacity(QUEUE);
-            while receiver.blocking_recv_many(&mut jobs, QUEUE) > 0 {
+            let mut jobs = Vec::with_capacity(TOGETHER);
+            while receiver.blocking_recv_many(&mut jobs, TOGETHER) > 0 {
                 together(&mut database, &mut jobs);
             }
         };
@@ -80,7 +85,7 @@ impl Writer {
     }
 
     /// Reads in the thread, after what is queued.
-    pub(super) fn read<T, F>(self: &Arc<Self>, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+    pub(super) fn read<T, F>(&self, work: F) -> BoxFuture<'static, Result<T>>
     where
         T: Send + 'static,
         F: FnMut(&mut Database) -> Result<T, Failure> + Send + 'static,
@@ -88,8 +93,8 @@ impl Writer {
         self.call(false, work)
     }
 
-    /// Writes in the thread. It is queued at once if there is room, and then it is done even if the future is dropped.
-    pub(super) fn write<T, F>(self: &Arc<Self>, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+    /// Writes in the thread. It is queued at once, behind every earlier call, and it is done even if the future is dropped.
+    pub(super) fn write<T, F>(&self, work: F) -> BoxFuture<'static, Result<T>>
     where
         T: Send + 'static,
         F: FnMut(&mut Database) -> Result<T, Failure> + Send + 'static,
@@ -97,26 +102,17 @@ impl Writer {
         self.call(true, work)
     }
 
-    fn call<T, F>(self: &Arc<Self>, writes: bool, work: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+    fn call<T, F>(&self, writes: bool, work: F) -> BoxFuture<'static, Result<T>>
     where
         T: Send + 'static,
         F: FnMut(&mut Database) -> Result<T, Failure> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
         let job: Box<dyn Job> = Box::new(Call { writes, work, done: None, caller });
-        // A job that cannot be queued is dropped with its caller, and the answer below says so.
-        let waiting = match self.queue.as_ref().map(|queue| queue.try_send(job)) {
-            Some(Err(mpsc::error::TrySendError::Full(job))) => Some((self.clone(), job)),
-            _ => None,
-        };
-        async move {
-            // The writer is held until there is room and not until the answer, so that it can be dropped in the meantime.
-            if let Some((writer, job)) = waiting
-                && let Some(queue) = &writer.queue
-            {
-                let _ = queue.send(job).await;
-            }
-            answer.await.unwrap_or_else(|_| Err(stopped()))
+        // Waiting for room would let a later call pass an earlier one, which it may build on.
+        match self.queue.as_ref().map(|queue| queue.try_send(job)) {
+            Some(Err(TrySendError::Full(_))) => future::ready(Err(overrun())).boxed(),
+            _ => async move { answer.await.unwrap_or_else(|_| Err(stopped())) }.boxed(),
         }
     }
 }
@@ -145,6 +141,12 @@ fn one_transaction(database: &mut Database, jobs: &mut [Box<dyn Job>]) -> Option
     let writes = jobs.iter().any(|job| job.writes());
     let done = database.transaction(writes, |database| jobs.iter_mut().try_for_each(|job| job.run(database)));
     done.err().map(|failure| failure.into_error(database.name()))
+}
+
+fn overrun() -> Error {
+    let message =
+        format!("{QUEUE} calls wait for the database already; see why its disk is slow, or run less at a time");
+    Error::new(ErrorKind::LimitExceeded, message)
 }
 
 fn stopped() -> Error {
