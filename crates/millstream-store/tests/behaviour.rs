@@ -447,8 +447,8 @@ async fn large_values_come_back(store: &dyn Checkpointer) -> Result<()> {
 
 /// More than any queue holds, and one in ten of them wrong: each is answered for itself.
 async fn many_calls_at_once(store: &dyn Checkpointer) -> Result<()> {
-    let calls = (1..=1_000).map(|number| {
-        let parent = (number.is_multiple_of(10)).then_some(5_000);
+    let calls = (1_u64..=1_000).map(|number| {
+        let parent = number.is_multiple_of(10).then_some(5_000);
         let thread = format!("thread {}", number % 7).into();
         store.put(NewCheckpoint { thread, ..new(number, parent, vec![("number", whole(&number.to_string()))]) })
     });
