@@ -173,6 +173,39 @@ fn calls_may_outlive_the_store() -> Result<()> {
     })
 }
 
+/// Calls that share a transaction with one that fails: it is undone for all of them, and done again for the others.
+#[test]
+fn a_call_that_fails_takes_nothing_from_those_beside_it() -> Result<()> {
+    let directory = Directory::new();
+    let path = directory.join("store.db");
+    let store = Sqlite::open(&path)?;
+    // The thread cannot write, so that all of them wait.
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch("BEGIN IMMEDIATE").unwrap();
+    // Whatever the thread takes first, the others come together.
+    let first = store.put(NewCheckpoint { thread: "other".into(), ..new(1, None, vec![]) });
+    let text = "\"a text that is not short\"";
+    let steps = (1..=20).map(|number| {
+        let changes = vec![("list", list(usize::MAX, &[text])), ("whole", whole(text))];
+        let writes = vec![write(1, WriteKind::Output, text)];
+        store.put(NewCheckpoint { writes, ..new(number, (number > 1).then(|| number - 1), changes) })
+    });
+    let calls: Vec<_> = steps.chain([store.put(new(99, Some(98), vec![]))]).collect();
+    file.execute_batch("ROLLBACK").unwrap();
+    drop(store);
+    block_on(async {
+        first.await?;
+        let results = futures_util::future::join_all(calls).await;
+        assert_eq!(results.iter().map(Result::is_ok).collect::<Vec<_>>(), [vec![true; 20], vec![false]].concat());
+        let found = Sqlite::open(&path)?.list("thread", "", None, None).await?;
+        assert_eq!(found.len(), 20);
+        assert_eq!(value(&found[0], "list"), Some(&stored(&[text; 20])));
+        assert_eq!(value(&found[0], "whole"), Some(&Stored::Whole(text.into())));
+        assert!(found[1..].iter().all(|checkpoint| checkpoint.writes == [write(1, WriteKind::Output, text)]));
+        Ok(())
+    })
+}
+
 #[test]
 fn a_deleted_thread_leaves_nothing_in_the_file() -> Result<()> {
     let directory = Directory::new();
