@@ -106,3 +106,50 @@ impl fmt::Debug for Sqlite {
         write!(f, "Sqlite({})", self.name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use millstream_core::ErrorKind;
+    use millstream_graph::{Change, CheckpointMetadata, CheckpointSource};
+
+    use super::*;
+
+    fn checkpoint(number: u128, text: &str) -> NewCheckpoint {
+        NewCheckpoint {
+            thread: "thread".into(),
+            namespace: "".into(),
+            id: Uuid::from_u128(number),
+            parent: None,
+            metadata: CheckpointMetadata { source: CheckpointSource::Input, step: -1, parents: Default::default() },
+            created_at: 0,
+            changes: vec![("channel".into(), Change::Whole(text.into()))],
+            next: "".into(),
+            writes: Vec::new(),
+        }
+    }
+
+    /// A disk that is full, as SQLite tells of it.
+    #[test]
+    fn a_full_disk_is_told_and_what_fits_is_saved() {
+        let connection = open::memory().unwrap();
+        connection.pragma_update(None, "max_page_count", 40).unwrap();
+        let store = Sqlite::start(connection, "chat.db".to_owned()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let calls = [
+                store.put(checkpoint(1, "1")),
+                store.put(checkpoint(2, &"2".repeat(1 << 20))),
+                store.put(checkpoint(3, "3")),
+            ];
+            let [first, second, third] = futures_util::future::join_all(calls).await.try_into().unwrap();
+            let error = second.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::StoreFailed);
+            assert_eq!(
+                error.to_string(),
+                "chat.db cannot be written, since the disk is full; make room, then try again"
+            );
+            assert!(first.is_ok() && third.is_ok());
+            assert_eq!(store.list("thread", "", None, None).await.unwrap().len(), 2);
+        });
+    }
+}

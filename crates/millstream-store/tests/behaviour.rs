@@ -298,17 +298,17 @@ async fn writes_with_a_checkpoint_go_to_its_parent(store: &dyn Checkpointer) -> 
 }
 
 async fn an_unknown_parent_is_an_error_and_saves_nothing(store: &dyn Checkpointer) -> Result<()> {
-    let error = store.put(new(2, Some(1), vec![])).await.unwrap_err();
+    let error = store.put(new(2, Some(1), vec![])).await.expect_err("it is refused");
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains(&id(1).to_string()), "{error}");
     assert_eq!(store.get("thread", "", None).await?, None);
 
     store.put(new(1, None, vec![])).await?;
     let wrong = NewCheckpoint { namespace: "inner".into(), ..new(2, Some(1), vec![("channel", whole("1"))]) };
-    assert_eq!(store.put(wrong).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.put(wrong).await.expect_err("it is refused").kind(), ErrorKind::InvalidInput);
     let writes = vec![write(1, WriteKind::Output, "lost")];
     let wrong = NewCheckpoint { writes, ..new(3, Some(2), vec![("channel", whole("1"))]) };
-    assert_eq!(store.put(wrong).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.put(wrong).await.expect_err("it is refused").kind(), ErrorKind::InvalidInput);
     assert_eq!(store.list("thread", "", None, None).await?.len(), 1);
     assert_eq!(store.list("thread", "inner", None, None).await?, []);
     assert_eq!(get(store, 1).await?.writes, []);
@@ -317,9 +317,9 @@ async fn an_unknown_parent_is_an_error_and_saves_nothing(store: &dyn Checkpointe
 
 async fn writes_after_an_unknown_checkpoint_are_an_error(store: &dyn Checkpointer) -> Result<()> {
     let lost = || vec![write(1, WriteKind::Output, "lost")];
-    assert_eq!(store.put_writes(writes(1, lost())).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.put_writes(writes(1, lost())).await.expect_err("it is refused").kind(), ErrorKind::InvalidInput);
     store.put(new(1, None, vec![])).await?;
-    assert_eq!(store.put_writes(writes(2, lost())).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(store.put_writes(writes(2, lost())).await.expect_err("it is refused").kind(), ErrorKind::InvalidInput);
     assert_eq!(get(store, 1).await?.writes, []);
     Ok(())
 }
@@ -389,7 +389,10 @@ async fn a_thread_is_deleted_with_everything_in_it(store: &dyn Checkpointer) -> 
             assert_eq!(store.get("thread", namespace, None).await?, None);
             assert_eq!(store.list("thread", namespace, None, None).await?, []);
         }
-        assert_eq!(store.put(new(3, Some(2), vec![])).await.unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(
+            store.put(new(3, Some(2), vec![])).await.expect_err("it is refused").kind(),
+            ErrorKind::InvalidInput
+        );
     }
     Ok(())
 }
