@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::case::Filter;
-use crate::message::{Pieces, add_up, message_json, whole_message};
+use crate::message::{Pieces, message_json};
 
 /// Turns events into their familiar JSON, one after the other.
 #[derive(Debug)]
@@ -30,9 +30,8 @@ struct Execution {
     /// Whether it is inside a node: there everything is invoked, so that nothing but models gives pieces.
     invoked: bool,
     input: Option<Value>,
-    /// The pieces of the message that it streams, and their sum.
+    /// The pieces of the message that it streams.
     pieces: Pieces,
-    sum: Option<Value>,
     /// What its last step gave, which is what its next step takes.
     last_output: Option<Value>,
 }
@@ -108,11 +107,9 @@ impl EventsView {
     }
 
     fn message(&mut self, scope: &Scope, chunk: &Chunk) -> Option<(&'static str, Value)> {
-        let run = self.run(scope);
-        let whole = whole_message(chunk).is_some();
-        let piece = run.pieces.json(chunk);
-        add_up(&mut run.sum, &piece);
-        (!whole).then(|| ("stream", json!({ "chunk": piece })))
+        let piece = self.run(scope).pieces.json(chunk);
+        let is_chunk = piece["type"] == "AIMessageChunk";
+        is_chunk.then(|| ("stream", json!({ "chunk": piece })))
     }
 
     fn chunk(&mut self, scope: &Scope, chunk: &Value) -> Option<(&'static str, Value)> {
@@ -125,11 +122,7 @@ impl EventsView {
             return None;
         }
         let piece = match parts(chunk) {
-            Some(parts) => {
-                let piece = run.pieces.json(&parts);
-                add_up(&mut run.sum, &piece);
-                piece
-            }
+            Some(parts) => run.pieces.json(&parts),
             None => shown(chunk),
         };
         Some(("stream", json!({ "chunk": piece })))
@@ -139,7 +132,8 @@ impl EventsView {
         let parent = scope.parent_ids.last().copied();
         let before = parent.and_then(|parent| self.runs.get(&parent)?.last_output.clone());
         let run = self.run(scope);
-        let whole = run.sum.take().or_else(|| run.last_output.take()).filter(|_| is_message(output) && !run.invoked);
+        let whole =
+            run.pieces.take_sum().or_else(|| run.last_output.take()).filter(|_| is_message(output) && !run.invoked);
         let whole = whole.unwrap_or_else(|| match scope.kind {
             Kind::Prompt => messages(output).map_or_else(|| output.clone(), |messages| json!({ "messages": messages })),
             _ => shown(output),

@@ -1,48 +1,83 @@
 //! The messages cases: functions on messages, as far as there are any.
 
-use millstream::Usage;
+use millstream::{AiMessageChunk, Error, ErrorKind, Message, Result, Usage, UsageSource, join_messages};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::case::{MessagesCase, MessagesStep};
-use crate::message::{message_json, read_message, read_usage, usage_json};
+use crate::message::{chunk_json, message_json};
 use crate::outcome::{Skip, StepOutcome, unsupported};
 
 /// Runs a messages case.
 ///
 /// # Errors
 /// Why the case is skipped.
-pub fn run(case: MessagesCase) -> Result<Vec<StepOutcome>, Skip> {
-    case.steps.into_iter().map(step).collect()
+pub fn run(case: MessagesCase) -> std::result::Result<Vec<StepOutcome>, Skip> {
+    case.steps.into_iter().map(|step| Ok(StepOutcome::of(result(step)?))).collect()
 }
 
-fn step(step: MessagesStep) -> Result<StepOutcome, Skip> {
-    let result = match step {
-        MessagesStep::Text { messages } => {
-            let messages = messages.iter().map(|message| read_message(message).map_err(unsupported));
-            Value::Array(messages.map(|message| Ok(message?.text().into())).collect::<Result<_, Skip>>()?)
-        }
-        MessagesStep::Convert { inputs } => {
-            let messages = inputs.iter().map(|input| read_message(input).map_err(unsupported));
-            Value::Array(messages.map(|message| Ok(message_json(&message?))).collect::<Result<_, Skip>>()?)
-        }
-        MessagesStep::AddUsage { left, right } => {
-            let read = |usage: &Value| (!usage.is_null()).then(|| read_usage(usage).map_err(unsupported)).transpose();
-            let zero = || Usage::new(0, 0, millstream::UsageSource::Provider);
-            let mut sum = read(&left)?.unwrap_or_else(zero);
-            sum += read(&right)?.unwrap_or_else(zero);
-            json!({ "exact": usage_json(&sum) })
-        }
-        MessagesStep::Merge { .. } => return Err(unsupported("adding up chunks of messages")),
-        MessagesStep::AddMessages { .. } => return Err(unsupported("add_messages")),
-        MessagesStep::Trim { .. } => return Err(unsupported("trim_messages")),
-        MessagesStep::Filter { .. } => return Err(unsupported("filter_messages")),
-        MessagesStep::MergeRuns { .. } => return Err(unsupported("merge_message_runs")),
+fn result(step: MessagesStep) -> std::result::Result<Result<Value>, Skip> {
+    Ok(match step {
+        MessagesStep::Text { messages } => each(&messages, |message| Ok(message.text().into())),
+        MessagesStep::Convert { inputs } => each(&inputs, |message| Ok(message_json(&message))),
+        MessagesStep::AddUsage { left, right } => usage(&left, &right, |left, right| {
+            let mut sum = left.clone();
+            sum += right.clone();
+            sum
+        }),
+        MessagesStep::SubtractUsage { left, right } => usage(&left, &right, Usage::minus),
+        MessagesStep::Merge { chunks } => merge(&chunks),
+        MessagesStep::AddMessages { left, rights } => add(&left, &rights),
         MessagesStep::ToDict { .. } | MessagesStep::FromDict { .. } => return Err(unsupported("messages as dicts")),
         MessagesStep::Dumps { .. } | MessagesStep::Loads { .. } => return Err(unsupported("messages as constructors")),
         MessagesStep::ToOpenai { .. } => return Err(unsupported("OpenAI's form of messages")),
         MessagesStep::BufferString { .. } => return Err(unsupported("a conversation as one text")),
         MessagesStep::ContentBlocks { .. } => return Err(unsupported("standard content blocks")),
-        MessagesStep::SubtractUsage { .. } => return Err(unsupported("subtracting usage")),
+        MessagesStep::Trim { .. } => return Err(unsupported("trim_messages")),
+        MessagesStep::Filter { .. } => return Err(unsupported("filter_messages")),
+        MessagesStep::MergeRuns { .. } => return Err(unsupported("merge_message_runs")),
+    })
+}
+
+/// Reads something; what is wrong with it is the mistake of whoever wrote it.
+fn read<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    serde_json::from_value(value.clone()).map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()))
+}
+
+fn each(messages: &[Value], tell: impl Fn(Message) -> Result<Value>) -> Result<Value> {
+    messages.iter().map(|message| tell(read(message)?)).collect()
+}
+
+fn merge(chunks: &[Value]) -> Result<Value> {
+    let chunks: Vec<AiMessageChunk> = chunks.iter().map(read).collect::<Result<_>>()?;
+    let mut sum = chunks.first().cloned().unwrap_or_default();
+    chunks.iter().skip(1).try_for_each(|chunk| sum.add(chunk))?;
+    Ok(json!({"chunk": chunk_json(&sum), "message": message_json(&sum.into_message())}))
+}
+
+fn add(left: &Value, rights: &[Value]) -> Result<Value> {
+    let list = |value: &Value| -> Result<Vec<Message>> {
+        match value {
+            Value::Array(items) => items.iter().map(read).collect(),
+            one => Ok(vec![read(one)?]),
+        }
     };
-    Ok(StepOutcome::of(Ok(result)))
+    let mut messages = list(left)?;
+    for right in rights {
+        join_messages(&mut messages, list(right)?)?;
+    }
+    Ok(messages.iter().map(message_json).collect())
+}
+
+fn usage(left: &Value, right: &Value, combine: impl Fn(&Usage, &Usage) -> Usage) -> Result<Value> {
+    let (left, right): (Option<Usage>, Option<Usage>) = (read(left)?, read(right)?);
+    let combined = match (left, right) {
+        (Some(left), Some(right)) => combine(&left, &right),
+        (one, other) => one.or(other).unwrap_or_else(|| Usage::new(0, 0, UsageSource::Provider)),
+    };
+    let mut written = json!(combined);
+    if let Some(fields) = written.as_object_mut() {
+        fields.remove("source");
+    }
+    Ok(json!({ "exact": written }))
 }

@@ -8,13 +8,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use millstream::{CallIndex, ChatModel, Cx, Finish, Kind, Label, PartSource, PartWriter, Parts, Request, Result};
+use millstream::{
+    AiMessageChunk, ChatModel, ChunkContent, ChunkDecoder, Cx, Kind, Label, PartSource, PartWriter, Parts, Request,
+    Result,
+};
 use serde_json::{Map, Value, json};
 use tokio::time::Sleep;
 
 use crate::case::{ModelScript, ScriptItem};
 use crate::expression::Raised;
-use crate::message::{read_usage, text_of};
+use crate::message::text_of;
 
 /// A model that says what a case says. Clones share their place in the script.
 #[derive(Clone, Debug)]
@@ -29,12 +32,7 @@ pub struct ScriptedModel {
 
 impl ScriptedModel {
     /// The model of a script.
-    ///
-    /// # Errors
-    /// What in the script a message has no place for.
-    pub fn new(script: ModelScript) -> Result<Self, String> {
-        let said = script.responses.iter().chain(script.by_input.iter().map(|(_, response)| response));
-        said.flatten().try_for_each(representable)?;
+    pub fn new(script: ModelScript) -> Self {
         let mut metadata = script.metadata.clone();
         metadata.extend([
             ("ls_provider".to_owned(), json!("scripted")),
@@ -45,14 +43,14 @@ impl ScriptedModel {
             metadata.extend(value.clone().map(|value| (name.to_owned(), value)));
         }
         let tags = script.tags.clone();
-        Ok(Self {
+        Self {
             script: Arc::new(script),
             place: Arc::default(),
             stop: Vec::new(),
             tags,
             metadata,
             name: "ChatScripted".into(),
-        })
+        }
     }
 
     /// Whether the model ever says anything piece by piece.
@@ -92,8 +90,14 @@ impl ChatModel for ScriptedModel {
     fn open<'a>(&'a self, request: Request, cx: &'a Cx) -> BoxFuture<'a, Result<Parts>> {
         let heard = request.messages.last().map(|message| message.text()).unwrap_or_default();
         let items = stopped(self.response(&heard), &[self.stop.clone(), request.options.stop].concat());
-        let speech =
-            Speech { items: items.into(), at_once: !self.streams(), sleep: None, calls: Vec::new(), begun: false };
+        let speech = Speech {
+            items: items.into(),
+            id: cx.message_id(),
+            at_once: !self.streams(),
+            sleep: None,
+            decoder: ChunkDecoder::default(),
+            said: None,
+        };
         Box::pin(async move { Ok(Parts::new(cx, speech)) })
     }
 
@@ -108,7 +112,7 @@ impl ChatModel for ScriptedModel {
 /// The script up to the first of the stop texts.
 fn stopped(items: &[ScriptItem], stop: &[String]) -> Vec<ScriptItem> {
     let text = |item: &ScriptItem| match item {
-        ScriptItem::Chunk(fields) => text_of(&Value::Object(fields.clone())),
+        ScriptItem::Chunk(chunk) => text_of(&json!({ "content": chunk.content })),
         _ => String::new(),
     };
     let whole: String = items.iter().map(text).collect();
@@ -120,10 +124,10 @@ fn stopped(items: &[ScriptItem], stop: &[String]) -> Vec<ScriptItem> {
     for item in items {
         let said = text(item);
         if at + said.len() >= end {
-            if let (ScriptItem::Chunk(fields), false) = (item, at == end) {
-                let mut fields = fields.clone();
-                fields.insert("content".to_owned(), said[..end - at].into());
-                kept.push(ScriptItem::Chunk(fields));
+            if let (ScriptItem::Chunk(chunk), false) = (item, at == end) {
+                let mut chunk = chunk.clone();
+                chunk.content = ChunkContent::Text(said[..end - at].to_owned());
+                kept.push(ScriptItem::Chunk(chunk));
             }
             break;
         }
@@ -133,40 +137,16 @@ fn stopped(items: &[ScriptItem], stop: &[String]) -> Vec<ScriptItem> {
     kept
 }
 
-/// Refuses what would be lost: better no answer than another one.
-fn representable(item: &ScriptItem) -> Result<(), String> {
-    let ScriptItem::Chunk(fields) = item else { return Ok(()) };
-    for (name, field) in fields {
-        let nothing = field.is_null() || field == &json!([]) || field == &json!({});
-        match name.as_str() {
-            "content" if field.is_string() => {}
-            "usage_metadata" if !nothing => {
-                read_usage(field)?;
-            }
-            "tool_call_chunks" => {
-                for call in field.as_array().into_iter().flatten() {
-                    if call["index"].is_null() {
-                        return Err("a streamed tool call has no place for a missing index yet".to_owned());
-                    }
-                }
-            }
-            "id" | "chunk_position" => {}
-            "type" if field == "AIMessageChunk" => {}
-            _ if nothing => {}
-            _ => return Err(format!("a streamed message has no place for {name} = {field} yet")),
-        }
-    }
-    Ok(())
-}
-
 /// One answer, while it is given.
 struct Speech {
     items: VecDeque<ScriptItem>,
+    /// The id of chunks that have none.
+    id: String,
     at_once: bool,
     sleep: Option<Pin<Box<Sleep>>>,
-    /// The tool calls that have begun, by their index in the script.
-    calls: Vec<(Value, CallIndex)>,
-    begun: bool,
+    decoder: ChunkDecoder,
+    /// The last chunk that was said.
+    said: Option<Box<AiMessageChunk>>,
 }
 
 impl PartSource for Speech {
@@ -183,17 +163,18 @@ impl PartSource for Speech {
                 Some(ScriptItem::Raise { message, kind }) => {
                     return Poll::Ready(Err(Raised::new(kind, message).into()));
                 }
-                Some(ScriptItem::Chunk(fields)) => {
-                    self.say(&fields, out)?;
-                    if self.items.is_empty() && fields.get("chunk_position").is_some_and(|place| place == "last") {
-                        self.end(out);
+                Some(ScriptItem::Chunk(chunk)) => {
+                    let is_last = self.items.is_empty() && chunk.last;
+                    self.say(chunk, out)?;
+                    if is_last {
+                        self.end(out)?;
                     }
                     if !self.at_once {
                         return Poll::Ready(Ok(true));
                     }
                 }
                 None => {
-                    self.end(out);
+                    self.end(out)?;
                     return Poll::Ready(Ok(true));
                 }
             }
@@ -202,33 +183,25 @@ impl PartSource for Speech {
 }
 
 impl Speech {
-    fn say(&mut self, fields: &Map<String, Value>, out: &mut PartWriter) -> Result<()> {
-        if let (false, Some(id)) = (self.begun, fields.get("id").and_then(Value::as_str)) {
-            *out = PartWriter::new(id);
-        }
-        self.begun = true;
-        out.start();
-        out.text(fields["content"].as_str().unwrap_or_default());
-        for piece in fields.get("tool_call_chunks").and_then(Value::as_array).into_iter().flatten() {
-            let text = |name: &str| piece[name].as_str().unwrap_or_default();
-            let known = self.calls.iter().find(|(index, _)| *index == piece["index"]);
-            let call = match known {
-                Some((_, call)) => *call,
-                None => {
-                    let call = out.tool_call(text("id"), text("name"));
-                    self.calls.push((piece["index"].clone(), call));
-                    call
-                }
-            };
-            out.arguments(call, text("args"))?;
-        }
-        if let Some(usage) = fields.get("usage_metadata").and_then(|usage| read_usage(usage).ok()) {
-            out.usage(usage);
-        }
+    fn say(&mut self, mut chunk: Box<AiMessageChunk>, out: &mut PartWriter) -> Result<()> {
+        chunk.id.get_or_insert_with(|| self.id.clone());
+        // What is told at once is a message, which has no last piece.
+        chunk.last &= !self.at_once;
+        self.decoder.decode(&chunk, out)?;
+        self.said = Some(chunk);
         Ok(())
     }
 
-    fn end(&self, out: &mut PartWriter) {
-        out.end(if self.calls.is_empty() { Finish::Stop } else { Finish::ToolCalls });
+    /// Ends the message: with an empty chunk, unless the script has said what is the last one.
+    fn end(&mut self, out: &mut PartWriter) -> Result<()> {
+        if !self.at_once && !self.said.as_ref().is_some_and(|chunk| chunk.last) {
+            let mut last = AiMessageChunk::default();
+            if let Some(ChunkContent::List(_)) = self.said.as_ref().map(|chunk| &chunk.content) {
+                last.content = ChunkContent::List(Vec::new());
+            }
+            self.say(Box::new(last), out)?;
+        }
+        self.decoder.end(out);
+        Ok(())
     }
 }

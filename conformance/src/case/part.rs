@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream::AiMessageChunk;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -34,8 +35,8 @@ pub struct ModelScript {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub enum ScriptItem {
-    /// Says a piece: the fields of an `AIMessageChunk`.
-    Chunk(Map<String, Value>),
+    /// Says a piece.
+    Chunk(Box<AiMessageChunk>),
     /// Waits so many milliseconds.
     Sleep(u64),
     /// Fails.
@@ -66,7 +67,8 @@ impl TryFrom<Map<String, Value>> for ScriptItem {
             return Ok(Self::Raise { message, kind });
         }
         if fields.contains_key("content") {
-            return Ok(Self::Chunk(fields));
+            let chunk = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+            return Ok(Self::Chunk(Box::new(chunk)));
         }
         Err("a chunk of a model has content, sleep or raise".to_owned())
     }

@@ -16,7 +16,7 @@ use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 
 /// Builds chains from the models of a case.
 pub(crate) struct Builder {
-    models: BTreeMap<String, Result<ScriptedModel, String>>,
+    models: BTreeMap<String, ScriptedModel>,
 }
 
 /// A chain by what it takes and gives.
@@ -36,7 +36,7 @@ impl Builder {
     }
 
     /// A builder whose chains go on with models that others speak to as well.
-    pub(crate) fn with_models(models: BTreeMap<String, Result<ScriptedModel, String>>) -> Self {
+    pub(crate) fn with_models(models: BTreeMap<String, ScriptedModel>) -> Self {
         Self { models }
     }
 
@@ -66,7 +66,7 @@ impl Builder {
 
     fn model(&self, name: &str) -> Result<ScriptedModel, Skip> {
         match self.models.get(name) {
-            Some(model) => model.clone().map_err(unsupported),
+            Some(model) => Ok(model.clone()),
             None => Err(unsupported(format!("the model {name:?}, which the case does not have"))),
         }
     }

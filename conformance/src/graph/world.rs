@@ -14,7 +14,7 @@ use crate::outcome::{Skip, unsupported};
 /// The named things of a case.
 pub(super) struct World {
     parts: Parts,
-    models: BTreeMap<String, Result<ScriptedModel, String>>,
+    models: BTreeMap<String, ScriptedModel>,
     /// How often each `fail_first` has run. The ops stay where they are as long as the world is there, so their address is their name.
     failures: Mutex<HashMap<usize, u32>>,
     missing: Mutex<Option<Skip>>,
@@ -39,8 +39,7 @@ impl World {
 
     pub(super) fn model(&self, name: &str) -> Result<ScriptedModel, Error> {
         match self.models.get(name) {
-            Some(Ok(model)) => Ok(model.clone()),
-            Some(Err(problem)) => Err(self.lacks(problem)),
+            Some(model) => Ok(model.clone()),
             None => Err(self.lacks(format!("the model {name:?}, which the case does not have"))),
         }
     }

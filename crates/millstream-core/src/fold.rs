@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{Block, Message, Role, ToolCall};
-use crate::part::{BlockKind, Delta, Part};
+use crate::message::{Block, Fields, Message, Role};
+use crate::part::{Blank, BlockKind, Delta, Part};
 
 /// Adds parts up to a [`Message`].
 ///
@@ -14,6 +14,10 @@ use crate::part::{BlockKind, Delta, Part};
 pub struct MessageFold {
     message: Option<Message>,
     blocks: Vec<Folding>,
+    /// The content began with an empty text, which in LangChain stays one before a list.
+    begins_blank: bool,
+    /// The content was an empty list somewhere.
+    empty_list: bool,
     ended: bool,
 }
 
@@ -28,6 +32,7 @@ impl MessageFold {
     ///
     /// # Errors
     /// `internal` if a part cannot follow what came before; parts made by one [`PartWriter`](crate::PartWriter) always can.
+    /// `provider_protocol` if fields of LangChain's chunks cannot be added up.
     pub fn push<'a>(&mut self, parts: impl IntoIterator<Item = &'a Part>) -> Result<()> {
         parts.into_iter().try_for_each(|part| self.push_part(part))
     }
@@ -40,24 +45,37 @@ impl MessageFold {
             }
             Part::BlockStart { index, block } if self.is_open() && *index as usize == self.blocks.len() => {
                 self.blocks.push(match block {
-                    BlockKind::Text => Folding::Block(Block::Text { text: String::new() }),
-                    BlockKind::Reasoning => Folding::Block(Block::Reasoning { text: String::new() }),
+                    BlockKind::Text => Folding::Block(Block::text("")),
+                    BlockKind::Reasoning => Folding::Block(Block::reasoning("")),
                     BlockKind::ToolCall { id, name } => {
                         Folding::Call { id: id.to_string(), name: name.to_string(), args: String::new() }
                     }
-                    BlockKind::Whole { block } => Folding::Block((**block).clone()),
+                    BlockKind::Given { block } => Folding::Block((**block).clone()),
                 });
             }
             Part::Delta { index, delta } if self.is_open() => match (self.blocks.get_mut(*index as usize), delta) {
-                (Some(Folding::Block(Block::Text { text })), Delta::Text(more))
-                | (Some(Folding::Block(Block::Reasoning { text })), Delta::Reasoning(more))
+                (Some(Folding::Block(Block::Text { text, .. })), Delta::Text(more))
+                | (Some(Folding::Block(Block::Reasoning { text, .. })), Delta::Reasoning(more))
                 | (Some(Folding::Call { args: text, .. }), Delta::Arguments(more)) => text.push_str(more),
+                (Some(Folding::Block(block)), Delta::Fields(more)) => block.merge(more)?,
+                (Some(Folding::Call { id, name, .. }), Delta::Fields(more)) => {
+                    for (known, more) in [(id, more.get("id")), (name, more.get("name"))] {
+                        known.push_str(more.and_then(Value::as_str).unwrap_or_default());
+                    }
+                }
                 _ => return Err(out_of_order(part)),
             },
             Part::BlockEnd { .. } if self.is_open() => {}
             Part::Usage { usage } if self.is_open() => {
                 if let Some(message) = &mut self.message {
                     message.usage = Some((**usage).clone());
+                }
+            }
+            Part::Note { note } if self.is_open() => {
+                self.empty_list |= note.blank == Some(Blank::List);
+                self.begins_blank |= note.blank == Some(Blank::Text) && self.blocks.is_empty() && !self.empty_list;
+                if let Some(message) = &mut self.message {
+                    note.add_to(message)?;
                 }
             }
             Part::End { finish } if self.is_open() => {
@@ -85,7 +103,21 @@ impl MessageFold {
     /// What has come so far, as a message; tool calls with incomplete arguments are `InvalidToolCall`s.
     pub fn partial(self) -> Message {
         let mut message = self.message.unwrap_or_else(|| Message::ai(""));
+        let begins_with_text =
+            matches!(self.blocks.first(), Some(Folding::Block(Block::Text { extra, .. })) if extra.is_nothing());
         message.content = self.blocks.into_iter().map(Folding::into_block).collect();
+        if self.empty_list {
+            let texts = message.content.iter_mut().filter(|block| matches!(block, Block::Text { .. }));
+            for extra in texts.filter_map(Block::extra_mut).filter(|extra| extra.is_nothing()) {
+                *extra = Fields::bare();
+            }
+        }
+        let is_list = self.empty_list || message.content.iter().any(Block::is_given);
+        if is_list && self.begins_blank && !begins_with_text {
+            message.content.insert(0, Block::Text { text: String::new(), extra: Fields::bare() });
+        } else if self.empty_list && message.content.iter().all(Block::is_call) {
+            message.extra.insert("content", Vec::<Value>::new());
+        }
         message
     }
 
@@ -98,22 +130,7 @@ impl Folding {
     fn into_block(self) -> Block {
         match self {
             Self::Block(block) => block,
-            Self::Call { id, name, args } => {
-                let text = if args.trim().is_empty() { "{}" } else { &args };
-                match serde_json::from_str(text) {
-                    Ok(args @ Value::Object(_)) => Block::ToolCall(ToolCall { id, name, args }),
-                    Ok(_) => Block::InvalidToolCall {
-                        id,
-                        name,
-                        args,
-                        error: "the arguments are not a JSON object".to_owned(),
-                    },
-                    Err(error) => {
-                        let error = format!("the arguments are not valid JSON: {error}");
-                        Block::InvalidToolCall { id, name, args, error }
-                    }
-                }
-            }
+            Self::Call { id, name, args } => Block::call(id, name, args),
         }
     }
 }

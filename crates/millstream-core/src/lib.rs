@@ -35,11 +35,12 @@ pub use event::{
 };
 pub use fold::MessageFold;
 pub use message::{
-    Block, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role, ToolCall, add_messages, join_messages,
+    AiMessageChunk, Block, ChunkContent, Fields, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role,
+    ToolCall, ToolCallChunk, add_messages, join_messages,
 };
 pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ToolSpec};
 pub use parse::Text;
-pub use part::{BlockKind, CallIndex, Chunk, Delta, Part, PartWriter};
+pub use part::{Blank, BlockKind, CallIndex, Chunk, ChunkDecoder, ChunkEncoder, Delta, Note, Part, PartWriter};
 pub use payload::Payload;
 pub use prompt::{Prompt, Vars};
 pub use run::{Blocking, ChunkStream, Events, Run};

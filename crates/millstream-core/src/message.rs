@@ -10,9 +10,21 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::usage::Usage;
 
 mod add;
+mod ai_chunk;
+mod block;
+mod constructor;
+mod fields;
 mod form;
+mod merge;
+mod partial_json;
+mod spaced;
 
 pub use add::{Identified, REMOVE_ALL, add_messages, join_messages};
+pub(crate) use ai_chunk::is_better_id;
+pub use ai_chunk::{AiMessageChunk, ChunkContent, ToolCallChunk};
+pub use block::{Block, Media, ToolCall};
+pub use fields::Fields;
+pub(crate) use merge::{continuation, ids_agree, is_index, merge_objects};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -27,12 +39,17 @@ pub enum Role {
     Ai,
     /// The result of a tool call.
     Tool,
+    /// The result of a function call: what OpenAI had before tools. The function is the message's name.
+    Function,
+    /// Somebody else: who it is, says the field `role` of [`Message::extra`].
+    Chat,
     /// Not a message, but the wish to remove the one with its id from a conversation.
     Remove,
 }
 
 impl Role {
-    /// Reads a role by any of the names in use (`human` and `user`, `ai` and `assistant`, `system` and `developer`, `tool`).
+    /// Reads a role by any of the names in use (`human` and `user`, `ai` and `assistant`, `system` and `developer`, `tool`, and the older
+    /// `function` and `chat`).
     ///
     /// # Errors
     /// `invalid_input` for any other name.
@@ -42,6 +59,8 @@ impl Role {
             "human" | "user" => Ok(Self::Human),
             "ai" | "assistant" => Ok(Self::Ai),
             "tool" => Ok(Self::Tool),
+            "function" => Ok(Self::Function),
+            "chat" => Ok(Self::Chat),
             "remove" => Ok(Self::Remove),
             other => Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -49,69 +68,6 @@ impl Role {
             )),
         }
     }
-}
-
-/// One piece of what a message says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Block {
-    /// Text to show.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// What the model thought before it answered.
-    Reasoning {
-        /// The text.
-        #[serde(rename = "reasoning")]
-        text: String,
-    },
-    /// A wish of the model to call a tool, with complete and valid JSON arguments.
-    ToolCall(ToolCall),
-    /// A tool call whose arguments are not a JSON object; it must not run.
-    InvalidToolCall {
-        /// The call's id.
-        id: String,
-        /// The tool's name.
-        name: String,
-        /// The arguments as they came.
-        args: String,
-        /// What is wrong with them.
-        error: String,
-    },
-    /// An image, by address or as data.
-    Image(Media),
-    /// A block that only one provider knows, kept as it came.
-    NonStandard {
-        /// The provider's own JSON.
-        value: Value,
-    },
-}
-
-/// A complete tool call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ToolCall {
-    /// Unique in the message; the result refers to it.
-    pub id: String,
-    /// The tool's name.
-    pub name: String,
-    /// A JSON object.
-    pub args: Value,
-}
-
-/// An image or another medium inside a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Media {
-    /// Where it is, if it is not in `base64`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// Its bytes, in base 64.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base64: Option<String>,
-    /// What it is, for example `image/png`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<String>,
 }
 
 /// Why a message ended.
@@ -137,14 +93,16 @@ pub enum Finish {
 
 /// One message of a conversation.
 ///
-/// Its JSON is LangChain's: `{"type":"human","content":"hi"}`, with a list of blocks as content where text is not all.
+/// Its JSON is LangChain's: `{"type":"human","content":"hi"}`, with a list of blocks as content where text is not all. What is read is
+/// written again as it was, also what only one provider knows.
 ///
 /// ```
 /// use millstream_core::Message;
 ///
-/// let message: Message = serde_json::from_str(r#"{"type":"ai","content":[{"type":"text","text":"Hello"}],"id":"m1"}"#)?;
+/// let json = r#"{"type":"ai","content":[{"index":0,"text":"Hello","type":"text"}],"id":"m1"}"#;
+/// let message: Message = serde_json::from_str(json)?;
 /// assert_eq!(message.text(), "Hello");
-/// assert_eq!(serde_json::to_string(&message)?, r#"{"type":"ai","content":"Hello","id":"m1"}"#);
+/// assert_eq!(serde_json::to_string(&message)?, json);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -166,14 +124,35 @@ pub struct Message {
     pub finish: Option<Finish>,
     /// What the answer cost; only for [`Role::Ai`].
     pub usage: Option<Usage>,
+    /// What the tool gave to the program and not to the model; only for [`Role::Tool`].
+    pub artifact: Option<Box<Value>>,
+    /// What the provider says about its answer.
+    pub response_metadata: Fields,
+    /// What else is for the provider or comes from it.
+    pub additional_kwargs: Fields,
+    /// Any other field of the message's JSON.
+    pub extra: Fields,
 }
 
 impl Message {
     /// A message of `role` with one text block, or none if `text` is empty.
     pub fn new(role: Role, text: impl Into<String>) -> Self {
         let text = text.into();
-        let content = if text.is_empty() { Vec::new() } else { vec![Block::Text { text }] };
-        Self { id: None, role, content, name: None, tool_call_id: None, failed: false, finish: None, usage: None }
+        let content = if text.is_empty() { Vec::new() } else { vec![Block::text(text)] };
+        Self {
+            id: None,
+            role,
+            content,
+            name: None,
+            tool_call_id: None,
+            failed: false,
+            finish: None,
+            usage: None,
+            artifact: None,
+            response_metadata: Fields::default(),
+            additional_kwargs: Fields::default(),
+            extra: Fields::default(),
+        }
     }
 
     /// Instructions of the application.
@@ -209,7 +188,7 @@ impl Message {
     /// The visible text: all text blocks, one after the other.
     pub fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|block| match block {
-            Block::Text { text } => Some(text.as_str()),
+            Block::Text { text, .. } => Some(text.as_str()),
             _ => None,
         });
         texts.collect()
@@ -228,7 +207,7 @@ impl Message {
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.content.iter().try_for_each(|block| match block {
-            Block::Text { text } => f.write_str(text),
+            Block::Text { text, .. } => f.write_str(text),
             _ => Ok(()),
         })
     }

@@ -5,21 +5,29 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Metadata;
 use crate::message::{Block, Finish, Role};
 use crate::usage::Usage;
 
 mod chunk;
+mod decoder;
+mod encoder;
+mod note;
 mod writer;
 
 pub use chunk::Chunk;
+pub use decoder::ChunkDecoder;
+pub use encoder::ChunkEncoder;
+pub use note::{Blank, Note};
 pub use writer::{CallIndex, PartWriter};
 pub(crate) use writer::{OpenMessage, chunk_of};
 
 /// One step of a streamed message.
 ///
-/// `Start (BlockStart | Delta | BlockEnd | Usage)* End`: blocks are numbered from 0 in the order they start, a delta goes to a block that
-/// is open, every block that was started ends before the message does. Several tool calls may be open at once; text and
-/// reasoning are never interleaved with anything. The texts are shared: cloning a part copies no text.
+/// `Start (BlockStart | Delta | BlockEnd | Usage | Note)* End`: blocks are numbered from 0 in the order they start, a delta goes to a block
+/// that is open, every block that was started ends before the message does. Several tool calls, and several blocks that were given as
+/// objects, may be open at once; of plain text and reasoning one block at most is open, and it ends before another block starts. The
+/// texts are shared: cloning a part copies no text.
 ///
 /// Only a [`PartWriter`] makes parts. They travel as [`Chunk`]s: the parts that came together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +54,7 @@ pub enum Part {
     Delta {
         /// The block's number.
         index: u32,
-        /// What is added; never empty.
+        /// What is added; a text is never empty.
         delta: Delta,
     },
     /// A block is complete.
@@ -60,6 +68,12 @@ pub enum Part {
     Usage {
         /// The cost.
         usage: Box<Usage>,
+    },
+    /// Something beside the content.
+    #[non_exhaustive]
+    Note {
+        /// What.
+        note: Box<Note>,
     },
     /// The message is over.
     #[non_exhaustive]
@@ -85,9 +99,9 @@ pub enum BlockKind {
         /// The tool's name.
         name: Arc<str>,
     },
-    /// A block that came whole; it has no deltas.
-    Whole {
-        /// The block.
+    /// A block as its provider gave it. Most are whole; deltas add to the others.
+    Given {
+        /// The block, or its beginning.
         block: Arc<Block>,
     },
 }
@@ -103,13 +117,17 @@ pub enum Delta {
     Reasoning(Arc<str>),
     /// A piece of a tool call's JSON arguments.
     Arguments(Arc<str>),
+    /// Other fields of a block that only LangChain's chunks give, added by the rules of [`Fields::merge`](crate::Fields::merge). Of a tool call:
+    /// a `name` or an `id` that comes late.
+    Fields(Arc<Metadata>),
 }
 
 impl Delta {
-    /// The text that is added, whatever it is added to.
+    /// The text that is added, whatever it is added to; empty for fields.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Text(text) | Self::Reasoning(text) | Self::Arguments(text) => text,
+            Self::Fields(_) => "",
         }
     }
 }

@@ -74,8 +74,12 @@ impl ShownMessages {
         match &event.body {
             Body::Message { .. } if event.scope.tags.iter().any(|tag| tag == UNHEARD) => false,
             Body::Message { chunk } => {
-                if let Some(Part::Start { id, .. }) = chunk.first() {
-                    self.0.insert(id.to_string());
+                for part in chunk {
+                    match part {
+                        Part::Start { id, .. } => drop(self.0.insert(id.to_string())),
+                        Part::Note { note, .. } => self.0.extend(note.id.as_deref().map(str::to_owned)),
+                        _ => {}
+                    }
                 }
                 true
             }

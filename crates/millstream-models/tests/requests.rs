@@ -147,7 +147,7 @@ async fn every_kind_of_message_has_its_form() {
     });
     let mut calls = Message::ai("");
     calls.content = vec![
-        Block::Reasoning { text: "hm".to_owned() },
+        Block::reasoning("hm"),
         Block::ToolCall(ToolCall { id: "c1".to_owned(), name: "f".to_owned(), args: json!({"n": 1}) }),
         Block::InvalidToolCall {
             id: "c2".to_owned(),
@@ -163,8 +163,8 @@ async fn every_kind_of_message_has_its_form() {
         },
     ];
     let mut thought = Message::ai("Well.");
-    thought.content.insert(0, Block::Reasoning { text: "hm".to_owned() });
-    thought.content.push(Block::Text { text: " Yes.".to_owned() });
+    thought.content.insert(0, Block::reasoning("hm"));
+    thought.content.push(Block::text(" Yes."));
     let messages = vec![
         Message::system("Be brief."),
         named,

@@ -2,7 +2,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use millstream_core::{BlockKind, Body, Chunk, Delta, Error, Event, Events, Finish, Finished, Outcome, Part, Scope};
+use millstream_core::{
+    Block, BlockKind, Body, Chunk, Delta, Error, Event, Events, Finish, Finished, Outcome, Part, Scope,
+};
 
 /// Checks that the events of one run follow their grammar.
 ///
@@ -63,7 +65,15 @@ struct Speaker {
 /// The blocks of a message that has not ended.
 #[derive(Debug, Default)]
 struct OpenMessage {
-    blocks: Vec<(Stream, bool)>,
+    blocks: Vec<OpenBlock>,
+}
+
+#[derive(Debug)]
+struct OpenBlock {
+    stream: Stream,
+    open: bool,
+    /// Whether nothing else may begin while it is open.
+    alone: bool,
 }
 
 /// What a block takes.
@@ -209,7 +219,9 @@ impl Validator {
                 return Err(violation("a part comes between the start and the end of its message"));
             };
             if let Part::End { finish, .. } = part {
-                require(message.blocks.iter().all(|(_, open)| !open), || "a block ends before its message".to_owned())?;
+                require(message.blocks.iter().all(|block| !block.open), || {
+                    "a block ends before its message".to_owned()
+                })?;
                 speaker.message = None;
                 self.messages_ended += 1;
                 self.broken_off |= matches!(finish, Finish::Cancelled | Finish::Failed | Finish::Truncated);
@@ -245,19 +257,23 @@ impl OpenMessage {
         match part {
             Part::BlockStart { index, block, .. } => {
                 require(*index as usize == self.blocks.len(), || "blocks are numbered in their order".to_owned())?;
-                let stream = match block {
-                    BlockKind::Text => Stream::Text,
-                    BlockKind::Reasoning => Stream::Reasoning,
+                let (stream, alone) = match block {
+                    BlockKind::Text => (Stream::Text, true),
+                    BlockKind::Reasoning => (Stream::Reasoning, true),
                     BlockKind::ToolCall { id, name } => {
                         require(!id.is_empty() && !name.is_empty(), || "a tool call has an id and a name".to_owned())?;
-                        Stream::Arguments
+                        (Stream::Arguments, false)
                     }
-                    _ => Stream::Nothing,
+                    BlockKind::Given { block } => match **block {
+                        Block::Text { .. } => (Stream::Text, false),
+                        Block::Reasoning { .. } => (Stream::Reasoning, false),
+                        _ => (Stream::Nothing, false),
+                    },
+                    _ => (Stream::Nothing, true),
                 };
-                let alone = stream == Stream::Arguments;
-                let open = self.blocks.iter().any(|(other, open)| *open && !(alone && *other == Stream::Arguments));
-                require(!open, || "only tool calls are open at once".to_owned())?;
-                self.blocks.push((stream, true));
+                let open = self.blocks.iter().any(|other| other.open && other.alone);
+                require(!open, || "plain text and reasoning end before another block begins".to_owned())?;
+                self.blocks.push(OpenBlock { stream, open: true, alone });
             }
             Part::Delta { index, delta, .. } => {
                 let (stream, length) = match delta {
@@ -267,11 +283,11 @@ impl OpenMessage {
                     _ => return Ok(()),
                 };
                 require(length > 0, || "a delta is never empty".to_owned())?;
-                let block = self.blocks.get(*index as usize);
-                require(block == Some(&(stream, true)), || "a delta goes to an open block of its kind".to_owned())?;
+                let goes = self.blocks.get(*index as usize).is_some_and(|block| block.open && block.stream == stream);
+                require(goes, || "a delta goes to an open block of its kind".to_owned())?;
             }
             Part::BlockEnd { index, .. } => match self.blocks.get_mut(*index as usize) {
-                Some((_, open)) if *open => *open = false,
+                Some(block) if block.open => block.open = false,
                 _ => return Err(violation("only an open block ends")),
             },
             _ => {}

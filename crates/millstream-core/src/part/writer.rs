@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BlockKind, Chunk, Delta, Part};
+use super::{BlockKind, Chunk, Delta, Note, Part};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Block, Finish, Message, Role};
 use crate::usage::{Usage, UsageSource};
@@ -55,11 +55,18 @@ enum Open {
     Text,
     Reasoning,
     ToolCall,
+    Given,
 }
 
 /// Which tool call of a message: what [`PartWriter::tool_call`] gives and [`PartWriter::arguments`] takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallIndex(u32);
+
+impl CallIndex {
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 impl PartWriter {
     /// A writer of one model message.
@@ -134,7 +141,7 @@ impl PartWriter {
     pub fn block(&mut self, block: Block) {
         if self.state != State::Ended {
             self.close_streams();
-            let index = self.begin(BlockKind::Whole { block: Arc::new(block) });
+            let index = self.begin(BlockKind::Given { block: Arc::new(block) });
             self.ready.0.push(Part::BlockEnd { index });
         }
     }
@@ -144,6 +151,69 @@ impl PartWriter {
         if self.state != State::Ended {
             self.start();
             self.ready.0.push(Part::Usage { usage: Box::new(usage) });
+        }
+    }
+
+    /// Adds what is known of the message beside its content, for example the provider's `response_metadata`.
+    pub fn note(&mut self, note: Note) {
+        if self.state != State::Ended {
+            self.start();
+            self.ready.0.push(Part::Note { note: Box::new(note) });
+        }
+    }
+
+    /// Says under which id the message is told from here on.
+    pub(super) fn set_id(&mut self, id: &str) {
+        if *self.id == *id {
+            return;
+        }
+        self.id = id.into();
+        if self.state == State::Started {
+            self.note(Note { id: Some(self.id.clone()), ..Note::default() });
+        }
+    }
+
+    /// Adds visible text between the pieces of blocks that go on behind it.
+    pub(super) fn text_between(&mut self, text: &str) {
+        if text.is_empty() || self.state == State::Ended {
+            return;
+        }
+        let index = match self.open.last() {
+            Some(&(index, Open::Text)) => index,
+            _ => {
+                self.close_streams();
+                let index = self.begin(BlockKind::Text);
+                self.open.push((index, Open::Text));
+                index
+            }
+        };
+        self.ready.0.push(Part::Delta { index, delta: Delta::Text(text.into()) });
+    }
+
+    /// Begins a block that goes on by [`delta`](Self::delta).
+    pub(super) fn given(&mut self, block: Block) -> u32 {
+        if self.state == State::Ended {
+            return u32::MAX;
+        }
+        self.close_streams();
+        let index = self.begin(BlockKind::Given { block: Arc::new(block) });
+        self.open.push((index, Open::Given));
+        index
+    }
+
+    /// Adds to a block that is open: to no other, and no empty text.
+    pub(super) fn delta(&mut self, index: u32, delta: Delta) {
+        let says = matches!(delta, Delta::Fields(_)) || !delta.as_str().is_empty();
+        if says && self.open.iter().any(|(open, _)| *open == index) {
+            self.ready.0.push(Part::Delta { index, delta });
+        }
+    }
+
+    /// Ends a block that [`given`](Self::given) began.
+    pub(super) fn end_given(&mut self, index: u32) {
+        if let Some(at) = self.open.iter().position(|open| *open == (index, Open::Given)) {
+            self.open.remove(at);
+            self.ready.0.push(Part::BlockEnd { index });
         }
     }
 
@@ -218,12 +288,20 @@ impl PartWriter {
 /// A message that is already whole, as one chunk.
 pub(crate) fn chunk_of(message: &Message) -> Chunk {
     let mut writer = PartWriter::with_role(message.id.clone().unwrap_or_default(), message.role);
+    let mut before: Option<&Block> = None;
     for block in &message.content {
+        // Two texts in a row stay two.
+        let again = before.is_some_and(|before| std::mem::discriminant(before) == std::mem::discriminant(block));
         match block {
-            Block::Text { text } => writer.text(text),
-            Block::Reasoning { text } => writer.reasoning(text),
+            Block::Text { text, extra } if extra.is_nothing() && !again => writer.text(text),
+            Block::Reasoning { text, extra } if extra.is_nothing() && !again => writer.reasoning(text),
             other => writer.block(other.clone()),
         }
+        before = Some(block);
+    }
+    let note = Note::of(message);
+    if note != Note::default() {
+        writer.note(note);
     }
     if let Some(usage) = &message.usage {
         writer.usage(usage.clone());
@@ -248,7 +326,7 @@ impl OpenMessage {
             Part::BlockEnd { index } => self.blocks.retain(|open| open != index),
             Part::Delta { delta, .. } => self.bytes += delta.as_str().len(),
             Part::Usage { usage } => self.usage = Some((**usage).clone()),
-            Part::Start { .. } | Part::End { .. } => {}
+            Part::Start { .. } | Part::Note { .. } | Part::End { .. } => {}
         }
     }
 
@@ -276,9 +354,9 @@ impl OpenMessage {
 
     /// The parts that end the message early. What the provider has counted so far is kept, as a part of the cost.
     pub(crate) fn close(&self, finish: Finish) -> Chunk {
-        let counted = self.usage.clone().unwrap_or_else(|| self.estimate(0, UsageSource::Partial));
-        let usage = Usage { source: UsageSource::Partial, ..counted };
+        let mut counted = self.usage.clone().unwrap_or_else(|| self.estimate(0, UsageSource::Partial));
+        counted.source = UsageSource::Partial;
         let ends = self.blocks.iter().map(|index| Part::BlockEnd { index: *index });
-        Chunk(ends.chain([Part::Usage { usage: Box::new(usage) }, Part::End { finish }]).collect())
+        Chunk(ends.chain([Part::Usage { usage: Box::new(counted) }, Part::End { finish }]).collect())
     }
 }

@@ -130,7 +130,7 @@ fn encode_content(message: &Message) -> Result<Value> {
         return Ok(Value::String(message.text()));
     }
     let blocks = message.content.iter().filter_map(|block| match block {
-        Block::Text { text } => Some(Ok(json!({"type": "text", "text": text}))),
+        Block::Text { text, .. } => Some(Ok(json!({"type": "text", "text": text}))),
         Block::Image(image) => {
             Some(image_url(image).map(|url| json!({"type": "image_url", "image_url": {"url": url}})))
         }

@@ -69,8 +69,8 @@ fn replay_stream(bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + 'sta
 /// A message's content in the form of the recordings' expectations. Ids that were made up are `null`.
 pub(crate) fn shown(message: &Message) -> Value {
     let blocks = message.content.iter().map(|block| match block {
-        Block::Text { text } => json!({"text": text}),
-        Block::Reasoning { text } => json!({"reasoning": text}),
+        Block::Text { text, .. } => json!({"text": text}),
+        Block::Reasoning { text, .. } => json!({"reasoning": text}),
         Block::ToolCall(call) => {
             let id = Some(&call.id).filter(|id| !is_made_up(id));
             json!({"tool_call": {"id": id, "name": call.name, "args": call.args}})
