@@ -75,7 +75,9 @@ fn with_calls_behind(message: &Message) -> Message {
             (_, block) => content.push(block),
         }
     }
-    content.extend(calls);
+    let (calls, invalid): (Vec<Block>, Vec<Block>) =
+        calls.into_iter().partition(|call| matches!(call, Block::ToolCall(_)));
+    content.extend(calls.into_iter().chain(invalid));
     let mut told = message.clone();
     told.content = content;
     told

@@ -24,7 +24,7 @@ pub(crate) use ai_chunk::is_better_id;
 pub use ai_chunk::{AiMessageChunk, ChunkContent, ToolCallChunk};
 pub use block::{Block, Media, ToolCall};
 pub use fields::Fields;
-pub(crate) use merge::{continuation, ids_agree, is_index, merge_objects};
+pub(crate) use merge::{ids_agree, is_index, merge_objects};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

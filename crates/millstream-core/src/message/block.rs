@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::merge::merge_objects;
+use super::merge::{continuation, merge_objects};
 use crate::error::Result;
 use crate::event::Metadata;
 
@@ -128,9 +128,17 @@ impl Block {
 
     /// Adds the fields of another piece of the block, by the rules of [`Fields::merge`].
     pub(crate) fn merge(&mut self, more: &Metadata) -> Result<()> {
+        let kind = match self {
+            Self::Text { .. } => Some("text"),
+            Self::Reasoning { .. } => Some("reasoning"),
+            Self::NonStandard { value } => value.get("type").and_then(Value::as_str),
+            _ => Some(""),
+        };
+        let more = &continuation(kind, more);
         let (own, text, extra) = match self {
             Self::Text { text, extra } => ("text", text, extra),
             Self::Reasoning { text, extra } => ("reasoning", text, extra),
+            Self::NonStandard { value: Value::Object(fields) } => return merge_objects(fields, more),
             other => {
                 if let Value::Object(mut fields) = other.json() {
                     merge_objects(&mut fields, more)?;

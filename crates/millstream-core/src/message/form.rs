@@ -55,15 +55,14 @@ impl Serialize for Message {
     }
 }
 
-/// A content as it is written. Calls have a list of their own; only when something comes after one they are written here too, in their
+/// A content as it is written. Calls have a list of their own; only when they do not come last they are written here too, in their
 /// places.
 struct Content<'a>(&'a [Block]);
 
 impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let first_call = self.0.iter().position(Block::is_call).unwrap_or(self.0.len());
-        let calls_come_last = self.0[first_call..].iter().all(Block::is_call);
-        let shown = if calls_come_last { &self.0[..first_call] } else { self.0 };
+        let shown = if self.0.iter().is_sorted_by_key(place) { &self.0[..first_call] } else { self.0 };
         match shown {
             [] => return serializer.serialize_str(""),
             [Block::Text { text, extra }] if extra.is_nothing() => return serializer.serialize_str(text),
@@ -79,6 +78,15 @@ impl Serialize for Content<'_> {
             }
         }
         list.end()
+    }
+}
+
+/// Where a block is in a message whose calls are only in their lists: behind everything else, those that may run first.
+fn place(block: &Block) -> u8 {
+    match block {
+        Block::ToolCall(_) => 1,
+        Block::InvalidToolCall { .. } => 2,
+        _ => 0,
     }
 }
 
@@ -211,9 +219,7 @@ pub(super) fn read_content(content: Value, mut calls: Vec<Block>) -> Result<Vec<
     if let Some(odd) = items.iter().find(|item| !item.is_string() && !item.is_object()) {
         return Err(format!("a content block is a text or an object, not {odd}"));
     }
-    let is_call = |item: &Value| Block::of_call(item).is_some();
-    let end = items.iter().rposition(|item| !is_call(item)).unwrap_or_default();
-    let interleaved = items[..end].iter().any(is_call);
+    let interleaved = !items.iter().is_sorted_by_key(|item| Block::of_call(item).as_ref().map_or(0, place));
     let given = Value::Array(items.clone());
     let mut blocks = Vec::new();
     for item in items {

@@ -6,9 +6,7 @@ use super::Delta;
 use super::note::{Blank, Note};
 use super::writer::{CallIndex, PartWriter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{
-    AiMessageChunk, Block, ChunkContent, Fields, Finish, ToolCallChunk, continuation, ids_agree, is_index,
-};
+use crate::message::{AiMessageChunk, Block, ChunkContent, Fields, Finish, ToolCallChunk, ids_agree, is_index};
 use crate::usage::Usage;
 
 /// Writes the parts of a message that comes as [`AiMessageChunk`]s: for models behind LangServe or LangGraph, and for scripts.
@@ -197,7 +195,8 @@ impl ChunkDecoder {
             [] => Ok(None),
             [at] => {
                 let call = &self.calls[*at];
-                if !name.is_empty() && call.named && call.filled && call.id != id {
+                let by_id = !id.is_empty() && call.id == id;
+                if !name.is_empty() && call.named && call.filled && !by_id {
                     return Err(unclear("names a tool under the index of a call that has begun"));
                 }
                 Ok(Some(*at))
@@ -208,20 +207,23 @@ impl ChunkDecoder {
     }
 }
 
-/// Writes what a piece adds to a block that has begun.
+/// Writes what a piece adds to a block that has begun. Its type is only said again if it is another one, or none.
 fn go_on(known: &Given, piece: &Map<String, Value>, out: &mut PartWriter) {
-    let mut more = continuation(Some(known.kind.as_str()), piece);
+    let mut more = piece.clone();
     more.remove("index");
-    let own = if known.kind == "reasoning" { "reasoning" } else { "text" };
-    let text = match more.get(own) {
-        Some(Value::String(text)) if matches!(known.kind.as_str(), "text" | "reasoning") && !text.is_empty() => {
-            Some(text.as_str().into())
-        }
-        _ => None,
-    };
-    if let Some(text) = text {
-        more.remove(own);
-        out.delta(known.block, if own == "text" { Delta::Text(text) } else { Delta::Reasoning(text) });
+    match text_of(piece, "type") {
+        "non_standard" => {}
+        "" => drop(more.insert("type".to_owned(), Value::Null)),
+        kind if kind == known.kind => drop(more.remove("type")),
+        _ => {}
+    }
+    if let ("text" | "reasoning", Some(Value::String(text))) = (known.kind.as_str(), more.get(&known.kind))
+        && !text.is_empty()
+    {
+        let text = text.as_str().into();
+        let is_text = known.kind == "text";
+        out.delta(known.block, if is_text { Delta::Text(text) } else { Delta::Reasoning(text) });
+        more.remove(&known.kind);
         if more.is_empty() {
             return;
         }

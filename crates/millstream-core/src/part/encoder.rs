@@ -23,8 +23,8 @@ use crate::usage::Usage;
 #[derive(Clone, Debug, Default)]
 pub struct ChunkEncoder {
     id: Option<Arc<str>>,
-    /// The blocks that are tool calls, in order: their place is the index of the call.
-    calls: Vec<u32>,
+    /// The blocks that are tool calls, in order, each with the index of its pieces: its place, unless its source has another.
+    calls: Vec<(u32, Value)>,
     given: Vec<Given>,
     usage: Option<Usage>,
 }
@@ -105,16 +105,22 @@ impl ChunkEncoder {
             },
         };
         let place = self.calls.len();
-        self.calls.push(index);
+        self.calls.push((index, place.into()));
         let (id, name, args) = call;
         let known = |text: String| Some(text).filter(|text| !text.is_empty());
         let piece = ToolCallChunk { name: known(name), args: Some(args), id: known(id), index: place.into() };
         draft.calls.push((place, piece));
     }
 
-    fn delta(&self, index: u32, delta: &Delta, draft: &mut Draft) {
-        if let Some(place) = self.calls.iter().position(|call| *call == index) {
-            return draft.call(place).go_on(delta);
+    fn delta(&mut self, index: u32, delta: &Delta, draft: &mut Draft) {
+        if let Some(place) = self.calls.iter().position(|(call, _)| *call == index) {
+            let known = &mut self.calls[place].1;
+            if let Delta::Fields(fields) = delta
+                && let Some(own) = fields.get("index")
+            {
+                known.clone_from(own);
+            }
+            return draft.call(place, known).go_on(delta);
         }
         let given = self.given.iter().find(|given| given.block == index);
         match (delta, given) {
@@ -127,8 +133,16 @@ impl ChunkEncoder {
             (Delta::Reasoning(text), Some(given)) => append(draft.item(index, || given.head()), "reasoning", text),
             (Delta::Fields(more), Some(given)) => {
                 if let Value::Object(item) = draft.item(index, || given.head()) {
+                    // The type of a piece is only there if it is not that of its block.
+                    match more.get("type") {
+                        Some(Value::Null) => drop(item.remove("type")),
+                        Some(kind) => drop(item.insert("type".to_owned(), kind.clone())),
+                        None => {}
+                    }
+                    let mut more = (**more).clone();
+                    more.remove("type");
                     // What cannot be added up is the fold's affair: here it is only shown.
-                    let _ = merge_objects(item, more);
+                    let _ = merge_objects(item, &more);
                 }
             }
             (Delta::Fields(_) | Delta::Arguments(_), _) => {}
@@ -153,9 +167,9 @@ impl Draft {
     }
 
     /// What this chunk says of a call.
-    fn call(&mut self, place: usize) -> &mut ToolCallChunk {
+    fn call(&mut self, place: usize, index: &Value) -> &mut ToolCallChunk {
         let at = self.calls.iter().position(|(known, _)| *known == place).unwrap_or_else(|| {
-            let piece = ToolCallChunk { args: Some(String::new()), index: place.into(), ..ToolCallChunk::default() };
+            let piece = ToolCallChunk { args: Some(String::new()), index: index.clone(), ..ToolCallChunk::default() };
             self.calls.push((place, piece));
             self.calls.len() - 1
         });
