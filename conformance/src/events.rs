@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::case::Filter;
-use crate::message::{Pieces, message_json};
+use crate::message::{Pieces, message_json, piece_of_message};
+use crate::model::STREAMED;
 
 /// Turns events into their familiar JSON, one after the other.
 #[derive(Debug)]
@@ -38,8 +39,8 @@ struct Execution {
 
 impl EventsView {
     /// The view of a run that was given `input`.
-    pub fn new(input: Value, filter: Filter) -> Self {
-        Self { input, filter, first: None, runs: HashMap::new(), held: HashMap::new() }
+    pub fn new(input: &Value, filter: Filter) -> Self {
+        Self { input: shown(input), filter, first: None, runs: HashMap::new(), held: HashMap::new() }
     }
 
     /// The event as JSON, unless it has no such form or is not wanted.
@@ -132,8 +133,10 @@ impl EventsView {
         let parent = scope.parent_ids.last().copied();
         let before = parent.and_then(|parent| self.runs.get(&parent)?.last_output.clone());
         let run = self.run(scope);
+        // What is invoked gives a message, what is streamed the sum of its pieces.
+        let is_streamed = !run.invoked || scope.metadata.contains_key(STREAMED);
         let whole =
-            run.pieces.take_sum().or_else(|| run.last_output.take()).filter(|_| is_message(output) && !run.invoked);
+            run.pieces.take_sum().or_else(|| run.last_output.take()).filter(|_| is_message(output) && is_streamed);
         let whole = whole.unwrap_or_else(|| match scope.kind {
             Kind::Prompt => messages(output).map_or_else(|| output.clone(), |messages| json!({ "messages": messages })),
             _ => shown(output),
@@ -194,13 +197,15 @@ impl EventsView {
         } else if let (true, "end", Some(fields)) = (self.first == Some(scope.run_id), name, data.as_object_mut()) {
             fields.remove("input");
         }
+        let mut metadata = scope.metadata.clone();
+        metadata.remove(STREAMED);
         Some(json!({
             "event": format!("on_{kind}_{name}"),
             "name": &*scope.name,
             "run_id": scope.run_id,
             "parent_ids": &*scope.parent_ids,
             "tags": scope.tags,
-            "metadata": scope.metadata,
+            "metadata": metadata,
             "data": data,
         }))
     }
@@ -235,8 +240,16 @@ fn is_message(value: &Value) -> bool {
 /// Messages as outputs write them, if a value is a conversation.
 fn messages(value: &Value) -> Option<Vec<Value>> {
     let items = value.as_array()?;
-    let read = |item: &Value| serde_json::from_value::<Message>(item.clone()).ok().filter(|_| is_message(item));
-    items.iter().map(|item| read(item).map(|message| message_json(&message))).collect()
+    items.iter().map(message).collect()
+}
+
+/// A message, or a piece of one, as outputs write it, if a value is that.
+fn message(value: &Value) -> Option<Value> {
+    if value["type"] == "AIMessageChunk" {
+        return Some(piece_of_message(value.clone()));
+    }
+    let read = || serde_json::from_value::<Message>(value.clone()).ok();
+    is_message(value).then(read).flatten().map(|message| message_json(&message))
 }
 
 /// A value as outputs write it.
@@ -245,8 +258,7 @@ fn shown(value: &Value) -> Value {
         Value::Array(items) if !items.is_empty() && items.iter().all(is_message) => {
             messages(value).map_or_else(|| value.clone(), |messages| json!({ "messages": messages }))
         }
-        value if is_message(value) => serde_json::from_value::<Message>(value.clone())
-            .map_or_else(|_| value.clone(), |message| message_json(&message)),
+        value if is_message(value) => message(value).unwrap_or_else(|| value.clone()),
         Value::Object(fields) => {
             Value::Object(fields.iter().map(|(name, field)| (name.clone(), kept(field))).collect::<Map<_, _>>())
         }

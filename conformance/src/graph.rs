@@ -144,7 +144,7 @@ async fn events(
 ) -> Result<StepOutcome, Skip> {
     match version {
         None | Some(Version::V2) => {
-            let mut view = EventsView::new(given(run), filter);
+            let mut view = EventsView::new(&given(run), filter);
             watch(main, world, run, |event| view.push(event)).await
         }
         Some(Version::V3) => {

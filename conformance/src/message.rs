@@ -1,6 +1,6 @@
 //! Messages as the cases and the outputs write them.
 
-use millstream::{Block, Message, UsageSource};
+use millstream::{Block, Message};
 use serde_json::{Value, json};
 
 mod pieces;
@@ -23,6 +23,14 @@ fn block_text(block: &Value) -> Option<&str> {
     })
 }
 
+/// A piece of a message with all that it says, its tool calls as far as they go; any other value as it is.
+pub fn piece_of_message(value: Value) -> Value {
+    if value.get("type").is_none_or(|kind| kind != "AIMessageChunk") || value.get("content").is_none() {
+        return value;
+    }
+    serde_json::from_value(value.clone()).map_or(value, |chunk| chunk_json(&chunk))
+}
+
 /// Reads a message in any of the forms that cases write.
 ///
 /// # Errors
@@ -43,20 +51,15 @@ pub fn message_json(message: &Message) -> Value {
             call["error"] = Value::Null;
         }
     }
-    without_source(&mut written);
+    without_estimate(&mut written);
     written
 }
 
-/// A usage is told without who counted. The reference has none where the provider did not count.
-fn without_source(message: &mut Value) {
-    let counted_by_provider =
-        message.get("usage_metadata").is_some_and(|usage| usage["source"] == json!(UsageSource::Provider));
-    let Some(fields) = message.as_object_mut() else { return };
-    if !counted_by_provider {
+/// The reference has no usage where the provider did not count.
+fn without_estimate(message: &mut Value) {
+    let is_estimate = message.get("usage_metadata").is_some_and(|usage| usage.get("source").is_some());
+    if let (true, Some(fields)) = (is_estimate, message.as_object_mut()) {
         fields.remove("usage_metadata");
-    }
-    if let Some(usage) = fields.get_mut("usage_metadata").and_then(Value::as_object_mut) {
-        usage.remove("source");
     }
 }
 
@@ -75,9 +78,7 @@ fn with_calls_behind(message: &Message) -> Message {
             (_, block) => content.push(block),
         }
     }
-    let (calls, invalid): (Vec<Block>, Vec<Block>) =
-        calls.into_iter().partition(|call| matches!(call, Block::ToolCall(_)));
-    content.extend(calls.into_iter().chain(invalid));
+    content.extend(calls);
     let mut told = message.clone();
     told.content = content;
     told

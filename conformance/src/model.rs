@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use crate::case::{ModelScript, ScriptItem};
 use crate::expression::Raised;
 use crate::message::text_of;
 
+/// What the metadata of a model's runs say if a node streams it: for the views, which do not tell it.
+pub const STREAMED: &str = "$streamed";
+
 /// A model that says what a case says. Clones share their place in the script.
 #[derive(Clone, Debug)]
 pub struct ScriptedModel {
@@ -28,6 +31,10 @@ pub struct ScriptedModel {
     tags: Vec<String>,
     metadata: Map<String, Value>,
     name: Arc<str>,
+    /// Whether it is streamed where others would be invoked.
+    streamed: bool,
+    /// The sum of what was said last.
+    said: Arc<Mutex<Option<AiMessageChunk>>>,
 }
 
 impl ScriptedModel {
@@ -50,6 +57,8 @@ impl ScriptedModel {
             tags,
             metadata,
             name: "ChatScripted".into(),
+            streamed: false,
+            said: Arc::default(),
         }
     }
 
@@ -72,7 +81,20 @@ impl ScriptedModel {
         self.tags.extend_from_slice(tags);
         self.metadata.extend(metadata.clone());
         self.name = name.map_or(self.name, Into::into);
+        self.said = Arc::default();
         self
+    }
+
+    /// The same model for a node that streams it, and adds up the pieces.
+    #[must_use]
+    pub fn streamed(mut self) -> Self {
+        self.streamed = self.streams();
+        self
+    }
+
+    /// The sum of the pieces that this model, as it was configured, has said last.
+    pub fn said(&self) -> Option<AiMessageChunk> {
+        lock(&self.said).clone()
     }
 
     /// What the model says to a conversation whose last message has this text.
@@ -96,8 +118,10 @@ impl ChatModel for ScriptedModel {
             at_once: !self.streams(),
             sleep: None,
             decoder: ChunkDecoder::default(),
-            said: None,
+            last: None,
+            said: self.said.clone(),
         };
+        *lock(&self.said) = None;
         Box::pin(async move { Ok(Parts::new(cx, speech)) })
     }
 
@@ -105,8 +129,15 @@ impl ChatModel for ScriptedModel {
         let mut label = Label::new(Kind::ChatModel, self.name.clone());
         label.tags.clone_from(&self.tags);
         label.metadata.clone_from(&self.metadata);
+        if self.streamed {
+            label.metadata.insert(STREAMED.to_owned(), true.into());
+        }
         label
     }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The script up to the first of the stop texts.
@@ -146,7 +177,8 @@ struct Speech {
     sleep: Option<Pin<Box<Sleep>>>,
     decoder: ChunkDecoder,
     /// The last chunk that was said.
-    said: Option<Box<AiMessageChunk>>,
+    last: Option<Box<AiMessageChunk>>,
+    said: Arc<Mutex<Option<AiMessageChunk>>>,
 }
 
 impl PartSource for Speech {
@@ -188,15 +220,20 @@ impl Speech {
         // What is told at once is a message, which has no last piece.
         chunk.last &= !self.at_once;
         self.decoder.decode(&chunk, out)?;
-        self.said = Some(chunk);
+        match &mut *lock(&self.said) {
+            Some(said) => said.add(&chunk)?,
+            said @ None => *said = Some((*chunk).clone()),
+        }
+        self.last = Some(chunk);
         Ok(())
     }
 
     /// Ends the message: with an empty chunk, unless the script has said what is the last one.
     fn end(&mut self, out: &mut PartWriter) -> Result<()> {
-        if !self.at_once && !self.said.as_ref().is_some_and(|chunk| chunk.last) {
+        if !self.at_once && !self.last.as_ref().is_some_and(|chunk| chunk.last) {
             let mut last = AiMessageChunk::default();
-            if let Some(ChunkContent::List(_)) = self.said.as_ref().map(|chunk| &chunk.content) {
+            last.last = true;
+            if let Some(ChunkContent::List(_)) = self.last.as_ref().map(|chunk| &chunk.content) {
                 last.content = ChunkContent::List(Vec::new());
             }
             self.say(Box::new(last), out)?;

@@ -246,7 +246,7 @@ impl<I: Given, O: Shown> Runs for Chain<I, O> {
         filter: Filter,
     ) -> BoxFuture<'a, Result<StepOutcome, Skip>> {
         Box::pin(async move {
-            let mut view = EventsView::new(input.clone(), filter);
+            let mut view = EventsView::new(input, filter);
             let mut events = run(self, input, config)?.events();
             let mut outcome = StepOutcome::streamed();
             while let Some(event) = events.next().await {

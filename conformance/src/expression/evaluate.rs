@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use super::{Command, Expression, Marker, Operator, Send};
 use crate::case::FailureKind;
-use crate::message::text_of;
+use crate::message::{piece_of_message, text_of};
 
 /// What an expression sees. Whatever is not there is null.
 pub trait Environment {
@@ -91,7 +91,7 @@ impl Expression {
             Self::List(items) => Value::Array(items.iter().map(value).collect::<Result<_, _>>()?),
             Self::Object(fields) => {
                 let fields = fields.iter().map(|(name, field)| Ok((name.clone(), value(field)?)));
-                Value::Object(fields.collect::<Result<_, Raised>>()?)
+                piece_of_message(Value::Object(fields.collect::<Result<_, Raised>>()?))
             }
             Self::Get(key) => environment.get(key),
             Self::State => environment.state(),

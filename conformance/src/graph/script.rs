@@ -15,7 +15,7 @@ use super::world::World;
 use super::{answer, tool};
 use crate::case::{Op, Tool, Via};
 use crate::expression::{Command as Order, Environment, Expression, Marker, Raised};
-use crate::message::{message_json, read_message};
+use crate::message::{chunk_json, message_json, read_message};
 
 /// Runs `ops` on `state`, and gives the node's answer; `known` are the keys of its graph.
 pub(super) async fn answer(
@@ -104,14 +104,12 @@ impl<'a> Script<'a> {
                     None => self.get("messages"),
                 };
                 let model = self.world.model(model)?.configured(tags, metadata, run_name.as_deref());
+                let model = if *via == Via::Stream { model.streamed() } else { model };
                 let messages = self.messages(&input)?;
-                let is_chunk = *via == Via::Stream && model.streams();
-                let mut answer = message_json(&Model::from(model).invoke(messages, self.cx).await?);
-                if let (true, Some(fields)) = (is_chunk, answer.as_object_mut()) {
-                    // The sum of the pieces is one more piece.
-                    fields.insert("type".to_owned(), "AIMessageChunk".into());
-                    fields.insert("chunk_position".to_owned(), "last".into());
-                }
+                let message = Model::from(model.clone()).invoke(messages, self.cx).await?;
+                // The sum of the pieces is one more piece.
+                let said = model.said().filter(|_| *via == Via::Stream && model.streams());
+                let answer = said.map_or_else(|| message_json(&message), |said| chunk_json(&said));
                 if let Some(key) = key {
                     self.written.insert(key.clone(), json!([answer]));
                 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::snapshot;
 use crate::message::Pieces;
+use crate::model::STREAMED;
 use crate::outcome::{Skip, task_failure, unsupported};
 
 /// The keys of a state that are told.
@@ -208,6 +209,7 @@ impl StreamView {
         }
         let message = self.pieces.entry(scope.run_id).or_default().json(chunk);
         let mut metadata = scope.metadata.clone();
+        metadata.remove(STREAMED);
         let tags: Vec<&String> = scope.tags.iter().filter(|tag| !tag.starts_with("seq:step")).collect();
         if !tags.is_empty() {
             metadata.insert("tags".to_owned(), json!(tags));

@@ -3,7 +3,7 @@
 use millstream::{AiMessageChunk, Chunk, ChunkEncoder, MessageFold, Part};
 use serde_json::{Value, json};
 
-use super::{message_json, without_source};
+use super::{message_json, without_estimate};
 
 /// Follows one message, and writes its chunks as the reference does.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,7 @@ impl Pieces {
 /// A piece of a message as outputs write it.
 pub fn chunk_json(chunk: &AiMessageChunk) -> Value {
     let mut written = json!(chunk);
-    without_source(&mut written);
+    without_estimate(&mut written);
     written
 }
 

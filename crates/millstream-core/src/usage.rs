@@ -186,20 +186,31 @@ struct Written<'a> {
     input_token_details: BTreeMap<&'a str, u64>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     output_token_details: BTreeMap<&'a str, u64>,
-    source: UsageSource,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<UsageSource>,
 }
 
-impl Serialize for Usage {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let written = Written {
+impl Usage {
+    fn written(&self, source: Option<UsageSource>) -> Written<'_> {
+        Written {
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
             total_tokens: self.total_tokens,
             input_token_details: self.input_token_details(),
             output_token_details: self.output_token_details(),
-            source: self.source,
-        };
-        written.serialize(serializer)
+            source,
+        }
+    }
+
+    /// The usage as a message has it: what a provider counted is LangChain's `usage_metadata` and nothing more.
+    pub(crate) fn in_message(&self) -> impl Serialize {
+        self.written(Some(self.source).filter(|source| *source != UsageSource::Provider))
+    }
+}
+
+impl Serialize for Usage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written(Some(self.source)).serialize(serializer)
     }
 }
 

@@ -4,6 +4,16 @@ use millstream_core::{Block, Fields, Media, Message, MessageFold, Role, Streamed
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
+/// Calls that come last are in lists of their own, one for those that may run and one for the others.
+fn with_invalid_calls_last(mut message: Message) -> Message {
+    let is_call = |block: &Block| matches!(block, Block::ToolCall(_) | Block::InvalidToolCall { .. });
+    let end = message.content.iter().rposition(|block| !is_call(block)).map_or(0, |at| at + 1);
+    if !message.content[..end].iter().any(is_call) {
+        message.content[end..].sort_by_key(|block| matches!(block, Block::InvalidToolCall { .. }));
+    }
+    message
+}
+
 fn again(message: &Message) -> Message {
     serde_json::from_value(json!(message)).expect("a message that was written can be read")
 }
@@ -90,7 +100,7 @@ fn message() -> impl Strategy<Value = Message> {
 proptest! {
     #[test]
     fn a_message_of_a_program_survives_its_json(message in message()) {
-        prop_assert_eq!(again(&message), message);
+        prop_assert_eq!(again(&message), with_invalid_calls_last(message));
     }
 
     #[test]
@@ -133,7 +143,7 @@ fn every_field_of_langchains_form_is_kept() {
         ]}),
         json!({"type": "tool", "content": "t", "tool_call_id": "c", "status": "error", "artifact": {"rows": [1, null]}}),
         json!({"type": "ai", "content": "a", "usage_metadata": {
-            "input_tokens": 3, "output_tokens": 2, "total_tokens": 9, "source": "provider",
+            "input_tokens": 3, "output_tokens": 2, "total_tokens": 9,
             "input_token_details": {"audio": 1, "cache_creation": 0, "cache_read": 2}, "output_token_details": {"audio": 0},
         }}),
     ] {

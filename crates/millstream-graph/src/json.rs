@@ -363,7 +363,10 @@ fn messages(old: Vec<Value>, new: &Value) -> Result<Value> {
 
 fn raw(value: Value) -> Result<Raw> {
     let value = match value {
-        Value::Object(fields) if fields.contains_key("type") => return Ok(Raw(finished(fields))),
+        // The sum of a message's pieces becomes the message.
+        Value::Object(fields) if fields.get("type").is_some_and(|kind| kind != "AIMessageChunk") => {
+            return Ok(Raw(fields));
+        }
         other => other,
     };
     let unreadable = |error: serde_json::Error| Error::new(ErrorKind::InvalidInput, error.to_string());
@@ -372,14 +375,4 @@ fn raw(value: Value) -> Result<Raw> {
         Value::Object(fields) => Ok(Raw(fields)),
         _ => Err(Error::new(ErrorKind::Internal, "a message is not an object")),
     }
-}
-
-/// The sum of a message's pieces as the message: what only says how it came is not part of it.
-fn finished(mut message: Map<String, Value>) -> Map<String, Value> {
-    if message.get("type").and_then(Value::as_str) == Some("AIMessageChunk") {
-        message.insert("type".to_owned(), "ai".into());
-        message.remove("tool_call_chunks");
-        message.remove("chunk_position");
-    }
-    message
 }

@@ -218,6 +218,17 @@ impl ToolCallChunk {
         Ok(())
     }
 
+    /// The call in LangChain's form, as far as it is there, and whether it is valid.
+    fn call(&self) -> (bool, Value) {
+        let mut call = self.block().json();
+        call["id"] = json!(self.id);
+        let is_valid = call["type"] == "tool_call";
+        if !is_valid {
+            call["name"] = json!(self.name);
+        }
+        (is_valid, call)
+    }
+
     /// The call, as far as it is there.
     fn block(&self) -> Block {
         let (id, name) = (self.id.clone().unwrap_or_default(), self.name.clone().unwrap_or_default());
@@ -250,9 +261,9 @@ fn join(text: &mut Option<String>, more: Option<&String>) {
 /// With `tool_calls` and `invalid_tool_calls` as far as the pieces go, as LangChain writes it.
 impl Serialize for AiMessageChunk {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let calls: Vec<Block> = self.tool_call_chunks.iter().map(ToolCallChunk::block).collect();
+        let calls: Vec<(bool, Value)> = self.tool_call_chunks.iter().map(ToolCallChunk::call).collect();
         let listed = |valid: bool| -> Vec<Value> {
-            calls.iter().filter(|call| matches!(call, Block::ToolCall(_)) == valid).map(Block::json).collect()
+            calls.iter().filter(|(is_valid, _)| *is_valid == valid).map(|(_, call)| call.clone()).collect()
         };
         let chunk = |chunk: &ToolCallChunk| json!({"type": "tool_call_chunk", "name": chunk.name, "args": chunk.args, "id": chunk.id, "index": chunk.index});
         let list = |items: Vec<Value>| (!items.is_empty()).then_some(Value::Array(items));
@@ -264,7 +275,7 @@ impl Serialize for AiMessageChunk {
             ("tool_calls", list(listed(true))),
             ("invalid_tool_calls", list(listed(false))),
             ("tool_call_chunks", list(self.tool_call_chunks.iter().map(chunk).collect())),
-            ("usage_metadata", self.usage.as_ref().map(|usage| json!(usage))),
+            ("usage_metadata", self.usage.as_ref().map(|usage| json!(usage.in_message()))),
             ("response_metadata", object(&self.response_metadata)),
             ("additional_kwargs", object(&self.additional_kwargs)),
             ("chunk_position", self.last.then(|| json!("last"))),

@@ -43,7 +43,7 @@ impl Serialize for Message {
             }
         }
         if let Some(usage) = &self.usage {
-            written.serialize_entry("usage_metadata", usage)?;
+            written.serialize_entry("usage_metadata", &usage.in_message())?;
         }
         if let Some(finish) = &self.finish {
             written.serialize_entry("finish", finish)?;
@@ -62,7 +62,8 @@ struct Content<'a>(&'a [Block]);
 impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let first_call = self.0.iter().position(Block::is_call).unwrap_or(self.0.len());
-        let shown = if self.0.iter().is_sorted_by_key(place) { &self.0[..first_call] } else { self.0 };
+        let calls_come_last = self.0[first_call..].iter().all(Block::is_call);
+        let shown = if calls_come_last { &self.0[..first_call] } else { self.0 };
         match shown {
             [] => return serializer.serialize_str(""),
             [Block::Text { text, extra }] if extra.is_nothing() => return serializer.serialize_str(text),
@@ -78,15 +79,6 @@ impl Serialize for Content<'_> {
             }
         }
         list.end()
-    }
-}
-
-/// Where a block is in a message whose calls are only in their lists: behind everything else, those that may run first.
-fn place(block: &Block) -> u8 {
-    match block {
-        Block::ToolCall(_) => 1,
-        Block::InvalidToolCall { .. } => 2,
-        _ => 0,
     }
 }
 
@@ -219,7 +211,8 @@ pub(super) fn read_content(content: Value, mut calls: Vec<Block>) -> Result<Vec<
     if let Some(odd) = items.iter().find(|item| !item.is_string() && !item.is_object()) {
         return Err(format!("a content block is a text or an object, not {odd}"));
     }
-    let interleaved = !items.iter().is_sorted_by_key(|item| Block::of_call(item).as_ref().map_or(0, place));
+    let is_call = |item: &Value| Block::of_call(item).is_some();
+    let interleaved = !items.iter().is_sorted_by_key(is_call);
     let given = Value::Array(items.clone());
     let mut blocks = Vec::new();
     for item in items {

@@ -147,6 +147,7 @@ impl ChunkDecoder {
             if piece.args.is_none() {
                 exceptions.insert("args".to_owned(), Value::Null);
             }
+            exceptions.extend(empty_texts(piece));
             if !exceptions.is_empty() {
                 out.delta(call.number(), Delta::Fields(exceptions.into()));
             }
@@ -155,7 +156,7 @@ impl ChunkDecoder {
             return out.arguments(call, &args);
         };
         let known = &mut self.calls[at];
-        let mut late = Map::new();
+        let mut late = empty_texts(piece);
         if !name.is_empty() && !known.named {
             late.insert("name".to_owned(), name.into());
             known.named = true;
@@ -205,6 +206,13 @@ impl ChunkDecoder {
             _ => Err(unclear("could belong to several calls")),
         }
     }
+}
+
+/// The name and the id of a piece where they are there and empty: they say nothing, and are shown as they came.
+fn empty_texts(piece: &ToolCallChunk) -> Map<String, Value> {
+    let fields = [("name", &piece.name), ("id", &piece.id)].into_iter();
+    let empty = fields.filter(|(_, text)| text.as_ref().is_some_and(String::is_empty));
+    empty.map(|(name, _)| (name.to_owned(), "".into())).collect()
 }
 
 /// Writes what a piece adds to a block that has begun. Its type is only said again if it is another one, or none.
