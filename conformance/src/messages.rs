@@ -28,8 +28,16 @@ fn result(step: MessagesStep) -> std::result::Result<Result<Value>, Skip> {
         MessagesStep::SubtractUsage { left, right } => usage(&left, &right, Usage::minus),
         MessagesStep::Merge { chunks } => merge(&chunks),
         MessagesStep::AddMessages { left, rights } => add(&left, &rights),
-        MessagesStep::ToDict { .. } | MessagesStep::FromDict { .. } => return Err(unsupported("messages as dicts")),
-        MessagesStep::Dumps { .. } | MessagesStep::Loads { .. } => return Err(unsupported("messages as constructors")),
+        MessagesStep::ToDict { messages } => {
+            each(&messages, |message| Ok(message.to_dict())).map(|dicts| json!({ "exact": dicts }))
+        }
+        MessagesStep::FromDict { dicts } => {
+            dicts.iter().map(|dict| Ok(message_json(&Message::from_dict(dict)?))).collect()
+        }
+        MessagesStep::Dumps { messages } => {
+            each(&messages, |message| Ok(message.to_constructor())).map(|dumped| json!({ "exact": dumped }))
+        }
+        MessagesStep::Loads { dicts } => dicts.iter().map(loaded).collect(),
         MessagesStep::ToOpenai { .. } => return Err(unsupported("OpenAI's form of messages")),
         MessagesStep::BufferString { .. } => return Err(unsupported("a conversation as one text")),
         MessagesStep::ContentBlocks { .. } => return Err(unsupported("standard content blocks")),
@@ -67,6 +75,15 @@ fn add(left: &Value, rights: &[Value]) -> Result<Value> {
         join_messages(&mut messages, list(right)?)?;
     }
     Ok(messages.iter().map(message_json).collect())
+}
+
+/// A message, or a piece of one, from the form of constructors.
+fn loaded(dumped: &Value) -> Result<Value> {
+    let class = dumped["id"].as_array().and_then(|path| path.last()?.as_str());
+    if class == Some("AIMessageChunk") {
+        return Ok(chunk_json(&read(&dumped["kwargs"])?));
+    }
+    Ok(message_json(&read(dumped)?))
 }
 
 fn usage(left: &Value, right: &Value, combine: impl Fn(&Usage, &Usage) -> Usage) -> Result<Value> {
