@@ -171,6 +171,15 @@ fn arguments_that_are_no_object_make_an_invalid_call() {
 }
 
 #[test]
+fn the_text_of_a_block_is_told_however_it_came() {
+    let json = serde_json::json!({"type": "ai", "content": ["a", {"type": "text", "text": "b", "index": 0}]});
+    let message: Message = serde_json::from_value(json).unwrap();
+    let chunk = message.clone().into_chunks().remove(0);
+    assert_eq!(chunk.text().as_deref(), Some("ab"));
+    assert_eq!(fold(&chunk).content, message.content);
+}
+
+#[test]
 fn nothing_is_written_after_the_end() {
     let mut writer = PartWriter::new("m1");
     let call = writer.tool_call("call_1", "look");

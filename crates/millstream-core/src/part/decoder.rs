@@ -6,7 +6,7 @@ use super::Delta;
 use super::note::{Blank, Note};
 use super::writer::{CallIndex, PartWriter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{AiMessageChunk, Block, ChunkContent, Fields, Finish, ToolCallChunk, ids_agree, is_index};
+use crate::message::{AiMessageChunk, Block, ChunkContent, Finish, ToolCallChunk, ids_agree, is_index};
 use crate::usage::Usage;
 
 /// Writes the parts of a message that comes as [`AiMessageChunk`]s: for models behind LangServe or LangGraph, and for scripts.
@@ -106,9 +106,7 @@ impl ChunkDecoder {
 
     fn item(&mut self, item: &Value, out: &mut PartWriter) {
         let Value::Object(fields) = item else {
-            let text = item.as_str().unwrap_or_default();
-            let block = out.given(Block::Text { text: String::new(), extra: Fields::bare() });
-            out.delta(block, Delta::Text(text.into()));
+            let block = out.given(Block::of_item(item.clone()));
             out.end_given(block);
             return;
         };
@@ -118,14 +116,7 @@ impl ChunkDecoder {
             go_on(known, fields, out);
             return;
         }
-        let mut begun = Block::of_object(fields.clone());
-        let text = match &mut begun {
-            Block::Text { text, .. } => Some(Delta::Text(std::mem::take(text).into())),
-            Block::Reasoning { text, .. } => Some(Delta::Reasoning(std::mem::take(text).into())),
-            _ => None,
-        };
-        let block = out.given(begun);
-        text.into_iter().for_each(|text| out.delta(block, text));
+        let block = out.given(Block::of_object(fields.clone()));
         if is_index(&index) {
             let (id, kind) = (id.to_owned(), text_of(fields, "type").to_owned());
             self.blocks.push(Given { index, id, kind, block });

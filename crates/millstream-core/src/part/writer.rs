@@ -139,11 +139,8 @@ impl PartWriter {
 
     /// Adds a block that came whole.
     pub fn block(&mut self, block: Block) {
-        if self.state != State::Ended {
-            self.close_streams();
-            let index = self.begin(BlockKind::Given { block: Arc::new(block) });
-            self.ready.0.push(Part::BlockEnd { index });
-        }
+        let index = self.given(block);
+        self.end_given(index);
     }
 
     /// Adds what the provider says the answer has cost so far; the last word counts.
@@ -190,14 +187,20 @@ impl PartWriter {
         self.ready.0.push(Part::Delta { index, delta: Delta::Text(text.into()) });
     }
 
-    /// Begins a block that goes on by [`delta`](Self::delta).
-    pub(super) fn given(&mut self, block: Block) -> u32 {
+    /// Begins a block that may go on by [`delta`](Self::delta). Its text is told like any other: as a delta.
+    pub(super) fn given(&mut self, mut block: Block) -> u32 {
         if self.state == State::Ended {
             return u32::MAX;
         }
+        let text = match &mut block {
+            Block::Text { text, .. } => Some(Delta::Text(std::mem::take(text).into())),
+            Block::Reasoning { text, .. } => Some(Delta::Reasoning(std::mem::take(text).into())),
+            _ => None,
+        };
         self.close_streams();
         let index = self.begin(BlockKind::Given { block: Arc::new(block) });
         self.open.push((index, Open::Given));
+        text.into_iter().for_each(|text| self.delta(index, text));
         index
     }
 
