@@ -1,6 +1,6 @@
 //! Messages as the cases and the outputs write them.
 
-use millstream::{Block, Message};
+use millstream::{Block, Fields, Message};
 use serde_json::{Value, json};
 
 mod pieces;
@@ -65,21 +65,31 @@ fn without_estimate(message: &mut Value) {
 
 /// The message as the reference has it: it does not know between which texts a tool was called.
 fn with_calls_behind(message: &Message) -> Message {
-    let is_call = |block: &Block| matches!(block, Block::ToolCall(_) | Block::InvalidToolCall { .. });
-    let (calls, others): (Vec<Block>, Vec<Block>) = message.content.iter().cloned().partition(is_call);
-    let mut content: Vec<Block> = Vec::new();
-    for block in others {
+    let (mut content, mut calls): (Vec<Block>, Vec<Block>) = (Vec::new(), Vec::new());
+    let mut after_call = false;
+    for block in message.content.iter().cloned() {
         match (content.last_mut(), block) {
-            (Some(Block::Text { text, extra }), Block::Text { text: more, extra: and })
-                if *extra == millstream::Fields::default() && *extra == and && !calls.is_empty() =>
+            (_, block @ (Block::ToolCall(_) | Block::InvalidToolCall { .. })) => {
+                calls.push(block);
+                after_call = true;
+                continue;
+            }
+            (Some(Block::Text { text, extra }), Block::Text { text: more, extra: of_more })
+                if after_call && is_plain(extra) && is_plain(&of_more) =>
             {
                 text.push_str(&more);
             }
             (_, block) => content.push(block),
         }
+        after_call = false;
     }
     content.extend(calls);
     let mut told = message.clone();
     told.content = content;
     told
+}
+
+/// Whether a text did not come as an object.
+fn is_plain(extra: &Fields) -> bool {
+    !json!(extra).is_object()
 }

@@ -103,20 +103,15 @@ impl MessageFold {
     /// What has come so far, as a message; tool calls with incomplete arguments are `InvalidToolCall`s.
     pub fn partial(self) -> Message {
         let mut message = self.message.unwrap_or_else(|| Message::ai(""));
-        let begins_with_text =
-            matches!(self.blocks.first(), Some(Folding::Block(Block::Text { extra, .. })) if extra.is_nothing());
         message.content = self.blocks.into_iter().map(Folding::into_block).collect();
-        if self.empty_list {
-            let texts = message.content.iter_mut().filter(|block| matches!(block, Block::Text { .. }));
-            for extra in texts.filter_map(Block::extra_mut).filter(|extra| extra.is_nothing()) {
-                *extra = Fields::bare();
-            }
+        let has_given = message.content.iter().any(Block::is_given);
+        let begins_with_text = matches!(message.content.first(), Some(Block::Text { extra, .. }) if extra.is_nothing());
+        if self.empty_list && !has_given {
+            only_text_in_a_list(&mut message);
         }
-        let is_list = self.empty_list || message.content.iter().any(Block::is_given);
-        if is_list && self.begins_blank && !begins_with_text {
+        if (has_given || self.empty_list) && self.begins_blank && !begins_with_text {
+            message.extra.remove("content");
             message.content.insert(0, Block::Text { text: String::new(), extra: Fields::bare() });
-        } else if self.empty_list && message.content.iter().all(Block::is_call) {
-            message.extra.insert("content", Vec::<Value>::new());
         }
         message
     }
@@ -133,6 +128,25 @@ impl Folding {
             Self::Call { id, name, args } => Block::call(id, name, args),
         }
     }
+}
+
+/// The content of a message that came as texts and empty lists: a list of one text, or of none.
+fn only_text_in_a_list(message: &mut Message) {
+    let (texts, others): (Vec<Block>, Vec<Block>) =
+        message.content.drain(..).partition(|block| matches!(block, Block::Text { .. }));
+    let text: String = texts
+        .into_iter()
+        .map(|block| match block {
+            Block::Text { text, .. } => text,
+            _ => String::new(),
+        })
+        .collect();
+    if text.is_empty() {
+        message.extra.insert("content", Vec::<Value>::new());
+    } else {
+        message.content.push(Block::Text { text, extra: Fields::bare() });
+    }
+    message.content.extend(others);
 }
 
 fn out_of_order(part: &Part) -> Error {

@@ -247,5 +247,7 @@ fn simplified(blocks: Vec<Block>, given: &Value) -> Vec<Block> {
             block
         })
         .collect();
-    if serde_json::to_value(Content(&plain)).is_ok_and(|written| written == *given) { plain } else { blocks }
+    let is_ours = |block: &Block| !matches!(block, Block::Text { extra, .. } if !extra.is_nothing());
+    let as_given = || serde_json::to_value(Content(&plain)).is_ok_and(|written| written == *given);
+    if plain.iter().all(is_ours) && as_given() { plain } else { blocks }
 }
