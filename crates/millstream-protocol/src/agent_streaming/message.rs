@@ -86,8 +86,13 @@ pub(super) struct OpenMessage {
 enum Growing {
     Text(String),
     Reasoning(String),
-    Call { id: Arc<str>, name: Arc<str>, args: String },
-    Whole(Arc<Block>),
+    Call {
+        id: Arc<str>,
+        name: Arc<str>,
+        args: String,
+    },
+    /// A block as its provider gave it, and the text that came behind it.
+    Given(Arc<Block>, String),
 }
 
 impl OpenMessage {
@@ -111,7 +116,7 @@ impl OpenMessage {
                 Some(message) => MessageData::Error { message },
                 None => return self.end(),
             },
-            Part::BlockEnd { .. } => return SmallVec::new(),
+            Part::BlockEnd { .. } | Part::Note { .. } => return SmallVec::new(),
         };
         SmallVec::from_buf([step])
     }
@@ -144,7 +149,7 @@ impl OpenMessage {
                 let call = Growing::Call { id: id.clone(), name: name.clone(), args: String::new() };
                 (call, json!({"type": "tool_call_chunk", "id": **id, "name": **name, "args": "", "index": index}))
             }
-            BlockKind::Whole { block } => (Growing::Whole(block.clone()), outline(block)),
+            BlockKind::Given { block } => (Growing::Given(block.clone(), String::new()), outline(block)),
             _ => (Growing::Text(String::new()), json!({"type": "text", "text": ""})),
         };
         self.blocks.push(growing);
@@ -152,8 +157,10 @@ impl OpenMessage {
     }
 
     fn grow(&mut self, index: u32, more: &str) {
-        if let Some(Growing::Text(text) | Growing::Reasoning(text) | Growing::Call { args: text, .. }) =
-            self.blocks.get_mut(index as usize)
+        let block = self.blocks.get_mut(index as usize);
+        if let Some(
+            Growing::Text(text) | Growing::Reasoning(text) | Growing::Call { args: text, .. } | Growing::Given(_, text),
+        ) = block
         {
             text.push_str(more);
         }
@@ -177,7 +184,15 @@ impl Growing {
                     }),
                 }
             }
-            Self::Whole(block) => block_json(block),
+            Self::Given(block, more) => {
+                let mut content = block_json(block);
+                let name = if matches!(**block, Block::Reasoning { .. }) { "reasoning" } else { "text" };
+                if let (false, Some(fields)) = (more.is_empty(), content.as_object_mut()) {
+                    let begun = fields.get(name).and_then(Value::as_str).unwrap_or_default();
+                    fields.insert(name.to_owned(), format!("{begun}{more}").into());
+                }
+                content
+            }
         }
     }
 }
@@ -223,14 +238,9 @@ pub(super) fn usage_json(usage: &Usage) -> Option<Value> {
     if usage.source != UsageSource::Provider {
         return None;
     }
-    let mut written = json!({
-        "input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "total_tokens": usage.total_tokens,
-    });
-    if let Some(cached) = usage.cached_tokens {
-        written["input_token_details"] = json!({ "cache_read": cached });
-    }
-    if let Some(reasoning) = usage.reasoning_tokens {
-        written["output_token_details"] = json!({ "reasoning": reasoning });
+    let mut written = serde_json::to_value(usage).unwrap_or_default();
+    if let Some(fields) = written.as_object_mut() {
+        fields.remove("source");
     }
     Some(written)
 }
