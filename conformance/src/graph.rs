@@ -83,11 +83,12 @@ async fn history(
     filter: Map<String, Value>,
 ) -> Result<Value, Error> {
     let thread = thread.unwrap_or(THREAD);
-    let before = match at {
-        Some(at) => Some(checkpoint(main, thread, at).await?),
-        None => None,
+    // A history that is addressed at a checkpoint is that checkpoint, as in the reference's stores.
+    let found = match at {
+        Some(at) => main.graph.state_at(thread, checkpoint(main, thread, at).await?).await?.into_iter().collect(),
+        None => main.graph.history(thread, None, None).await?,
     };
-    let all = main.graph.history(thread, before, None).await?.into_iter().map(|found| snapshot::state(&found, false));
+    let all = found.iter().map(|found| snapshot::state(found, false));
     let wanted = all.filter(|found| filter.iter().all(|(key, value)| found["metadata"].get(key) == Some(value)));
     Ok(wanted.take(limit.unwrap_or(usize::MAX)).collect())
 }
@@ -192,24 +193,33 @@ async fn watch(
     Ok(outcome)
 }
 
+/// The reference invokes by streaming: what it returns are the last values that it told, and what was asked.
 async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutcome, Skip> {
-    let ended = match start(main, world, run).await {
-        Ok(running) => running.outcome().await,
-        Err(error) => Err(error),
+    let keys = main.returned(run.output_keys.as_ref());
+    let modes = ["values".to_owned(), "updates".to_owned()];
+    let mut view = StreamView::new(&modes, false, true, keys, input(run))?;
+    let (mut last, mut asked) = (Value::Null, Vec::new());
+    let mut watched = |told: Value| match told["mode"].as_str() {
+        Some("values") if told["interrupts"] == json!([]) || told["data"].is_object() => last = told["data"].clone(),
+        _ => asked.extend(told["data"]["__interrupt__"].as_array().into_iter().flatten().cloned()),
     };
-    Ok(StepOutcome::of(ended.map(|ended| {
-        let mut shown = match &run.output_keys {
-            Some(keys) => main.keys(Some(keys)).shown(&ended.state.to_value()),
-            None => main.output(&ended.state),
-        };
-        if let Some(interrupts) = ended.interrupts.filter(|asked| !asked.is_empty()) {
-            match &mut shown {
-                Value::Object(fields) => drop(fields.insert("__interrupt__".to_owned(), json!(interrupts))),
-                _ => shown = json!({ "__interrupt__": interrupts }),
-            }
+    let mut events = match start(main, world, run).await {
+        Ok(running) => running.events(),
+        Err(error) => return Ok(StepOutcome::of(Err(error))),
+    };
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => view.push(&event).into_iter().for_each(&mut watched),
+            Err(error) => return Ok(StepOutcome::of(Err(error))),
         }
-        shown
-    })))
+    }
+    if !asked.is_empty() {
+        match &mut last {
+            Value::Object(fields) => drop(fields.insert("__interrupt__".to_owned(), Value::Array(asked))),
+            _ => last = json!({ "__interrupt__": asked }),
+        }
+    }
+    Ok(StepOutcome::of(Ok(last)))
 }
 
 /// The run of a step, or why it cannot begin.

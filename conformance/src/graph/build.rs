@@ -132,6 +132,14 @@ impl Built {
         }
     }
 
+    /// The keys that the graph returns.
+    pub(super) fn returned(&self, wanted: Option<&OneOrMany<String>>) -> Keys {
+        match (wanted, &self.outputs) {
+            (None, Some(keys)) => Keys::Some(keys.clone()),
+            _ => self.keys(wanted),
+        }
+    }
+
     /// Runs the graph inside a node.
     pub(super) async fn invoke(&self, input: &Value, cx: &Cx) -> Result<Value> {
         let state = self.graph.invoke(self.input(input)?, cx).await?;
