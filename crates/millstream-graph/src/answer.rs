@@ -66,14 +66,7 @@ impl Sent {
 
 impl<S: State> From<Command<S>> for Answer {
     fn from(command: Command<S>) -> Self {
-        let Command { updates, goto, parent, shown } = command;
-        Self {
-            updates: updates.into_iter().map(Payload::new).collect(),
-            goto: goto.into_iter().map(Goto::from).collect(),
-            parent,
-            shown,
-            from_inside: false,
-        }
+        command.answer
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn take(
 
 /// Takes a branch, as a runnable inside the node.
 async fn take_one(branch: &Branch, state: &Payload, cx: &Cx) -> Result<Vec<Goto>> {
-    if !cx.wants(Channels::RUNNABLES) {
+    if !branch.told || !cx.wants(Channels::RUNNABLES) {
         return meant(branch, (branch.route)(state)?);
     }
     let cx = cx.child(Label::new(Kind::Chain, branch.name.clone()));

@@ -34,6 +34,7 @@ type Route = Arc<dyn Fn(&Payload) -> Result<Vec<Goto>> + Send + Sync>;
 pub struct StateGraph<S: State> {
     pub(crate) schema: Schema<S>,
     pub(crate) name: Arc<str>,
+    pub(crate) metadata: Metadata,
     pub(crate) nodes: BTreeMap<Arc<str>, NodeSpec>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) branches: Vec<Branch>,
@@ -75,6 +76,8 @@ pub(crate) struct Branch {
     pub(crate) targets: Option<Vec<Arc<str>>>,
     /// The nodes that its answers mean, if they are no nodes.
     pub(crate) labels: Option<BTreeMap<Arc<str>, Arc<str>>>,
+    /// Whether taking it is told in events.
+    pub(crate) told: bool,
 }
 
 impl<S: Typed> StateGraph<S> {
@@ -96,6 +99,7 @@ impl<S: State> StateGraph<S> {
         Self {
             schema,
             name: "LangGraph".into(),
+            metadata: Metadata::new(),
             nodes: BTreeMap::new(),
             edges: Vec::new(),
             branches: Vec::new(),
@@ -107,6 +111,12 @@ impl<S: State> StateGraph<S> {
     /// Names the graph, for events.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// Adds metadata to the events of the graph, and of everything inside.
+    pub fn graph_metadata(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
         self
     }
 
@@ -274,6 +284,15 @@ impl<S: State> StateGraph<S> {
         self
     }
 
+    /// Keeps the branch that was added last out of events.
+    pub fn branch_untold(mut self) -> Self {
+        match self.branches.last_mut() {
+            Some(branch) => branch.told = false,
+            None => self.mistakes.push("there is no branch to keep out of events; add it first".to_owned()),
+        }
+        self
+    }
+
     fn add_branch(
         mut self,
         from: &str,
@@ -291,6 +310,7 @@ impl<S: State> StateGraph<S> {
             route: Arc::new(route),
             targets,
             labels: None,
+            told: true,
         });
         self
     }

@@ -1,19 +1,19 @@
 //! What a node answers: changes of the state, and where to go.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use millstream_core::ToolCall;
+use millstream_core::{Payload, ToolCall};
 use serde_json::Value;
 
+use crate::answer::{Answer, Goto};
 use crate::state::{State, Update};
 
 /// A node's answer.
 pub struct Command<S: State> {
-    pub(crate) updates: Vec<S::Update>,
-    pub(crate) goto: Vec<Target<S>>,
-    pub(crate) parent: bool,
-    pub(crate) shown: Option<Value>,
+    pub(crate) answer: Answer,
+    state: PhantomData<fn() -> S>,
 }
 
 /// Where to go next.
@@ -47,7 +47,12 @@ impl<S: State> Send<S> {
 impl<S: State> Command<S> {
     /// Changes nothing and goes nowhere but along the edges.
     pub fn none() -> Self {
-        Self { updates: Vec::new(), goto: Vec::new(), parent: false, shown: None }
+        Self::untyped(Answer::default())
+    }
+
+    /// An answer as it is: to a graph around this one, whose state may be another.
+    pub(crate) fn untyped(answer: Answer) -> Self {
+        Self { answer, state: PhantomData }
     }
 
     /// Goes to `target`, besides along the edges.
@@ -58,36 +63,35 @@ impl<S: State> Command<S> {
     /// Goes to `target` as well.
     #[must_use]
     pub fn and_goto(mut self, target: impl Into<Target<S>>) -> Self {
-        self.goto.push(target.into());
+        self.answer.goto.push(Goto::from(target.into()));
         self
     }
 
     /// Changes the state.
     #[must_use]
     pub fn update(mut self, update: S::Update) -> Self {
-        self.updates.push(update);
+        self.answer.updates.push(Payload::new(update));
         self
     }
 
     /// Says what events show as the node's output, where that is not what the command says: for nodes that are defined by data.
     #[must_use]
     pub fn shown_as(mut self, output: Value) -> Self {
-        self.shown = Some(output);
+        self.answer.shown = Some(output);
         self
     }
 
     /// Speaks to the graph around this one: the node there that this graph is.
     #[must_use]
     pub fn parent(mut self) -> Self {
-        self.parent = true;
+        self.answer.parent = true;
         self
     }
 }
 
 impl<S: State> Clone for Command<S> {
     fn clone(&self) -> Self {
-        let Self { updates, goto, parent, shown } = self;
-        Self { updates: updates.clone(), goto: goto.clone(), parent: *parent, shown: shown.clone() }
+        Self::untyped(self.answer.clone())
     }
 }
 
@@ -128,13 +132,13 @@ impl<U: Update> IntoCommand<U::State> for Option<U> {
 /// Several commands as one: all their changes, and everywhere they go.
 impl<S: State, C: IntoCommand<S>> IntoCommand<S> for Vec<C> {
     fn into_command(self) -> Command<S> {
-        let mut all = Command::none();
-        for command in self.into_iter().map(IntoCommand::into_command) {
-            all.updates.extend(command.updates);
-            all.goto.extend(command.goto);
-            all.parent |= command.parent;
+        let mut all = Answer::default();
+        for Command { answer, .. } in self.into_iter().map(IntoCommand::into_command) {
+            all.updates.extend(answer.updates);
+            all.goto.extend(answer.goto);
+            all.parent |= answer.parent;
         }
-        all
+        Command::untyped(all)
     }
 }
 
@@ -178,9 +182,8 @@ impl<S: State> fmt::Debug for Target<S> {
 
 impl<S: State> fmt::Debug for Command<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Command")
-            .field("goto", &self.goto)
-            .field("updates", &self.updates.len())
-            .finish_non_exhaustive()
+        let Answer { updates, goto, parent, .. } = &self.answer;
+        let mut shown = f.debug_struct("Command");
+        shown.field("goto", goto).field("updates", &updates.len()).field("parent", parent).finish()
     }
 }

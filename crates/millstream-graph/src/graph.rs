@@ -140,7 +140,9 @@ impl<S: State> Graph<S> {
     }
 
     pub(crate) fn label(&self) -> Label {
-        Label::new(Kind::Chain, self.plan.name.clone())
+        let label = Label::new(Kind::Chain, self.plan.name.clone());
+        let known = self.plan.metadata.clone().into_iter();
+        known.fold(label, |label, (key, value)| label.with_metadata(key, value))
     }
 
     pub(crate) fn inner(&self) -> Inner {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millstream_core::{Error, ErrorKind, Payload, Result};
+use millstream_core::{Error, ErrorKind, Metadata, Payload, Result};
 
 use crate::breakpoints::Breakpoints;
 use crate::build::{Branch, END, NodeSpec, START, StateGraph};
@@ -16,6 +16,7 @@ pub(crate) struct NodeIndex(pub(crate) usize);
 
 pub(crate) struct Plan {
     pub(crate) name: Arc<str>,
+    pub(crate) metadata: Metadata,
     pub(crate) shape: Arc<dyn Shape>,
     pub(crate) nodes: Vec<PlannedNode>,
     by_name: HashMap<Arc<str>, NodeIndex>,
@@ -57,7 +58,7 @@ pub(crate) struct Join {
 impl Plan {
     /// The plan of a graph without mistakes.
     pub(crate) fn new<S: State>(graph: StateGraph<S>) -> Self {
-        let StateGraph { schema, name, nodes, edges, branches, breakpoints, .. } = graph;
+        let StateGraph { schema, name, metadata, nodes, edges, branches, breakpoints, .. } = graph;
         let by_name: HashMap<Arc<str>, NodeIndex> =
             nodes.keys().enumerate().map(|(number, name)| (name.clone(), NodeIndex(number))).collect();
         let mut joins = Vec::new();
@@ -100,7 +101,8 @@ impl Plan {
             triggers: triggers.into(),
             exits,
         });
-        Self { name, shape: Arc::new(schema), nodes: nodes.collect(), by_name, start, joins, breakpoints }
+        let shape = Arc::new(schema);
+        Self { name, metadata, shape, nodes: nodes.collect(), by_name, start, joins, breakpoints }
     }
 
     pub(crate) fn node(&self, index: NodeIndex) -> &PlannedNode {

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use millstream_core::{
     Body, Channels, CheckpointEvent, CheckpointPlace, CheckpointTask, Cx, Error, Interrupt, Payload, Result, TaskError,
+    ToolCall,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::answer::{Answer, Goto};
+use crate::answer::{Answer, Goto, Sent};
 use crate::checkpoint::CheckpointMetadata;
 use crate::engine::Begin;
 use crate::host;
@@ -65,11 +66,15 @@ impl Tell {
     }
 
     /// A node begins, executed as `cx`.
-    pub(crate) async fn node_began(cx: &Cx, state: &Payload) -> Result<()> {
+    pub(crate) async fn node_began(cx: &Cx, call: Option<&ToolCall>, state: &Payload) -> Result<()> {
         if !cx.wants(Channels::RUNNABLES) {
             return Ok(());
         }
-        cx.emit(Body::RunnableStarted { input: Some(as_json(state)?) }).await
+        let input = match call {
+            Some(call) => json!({ "tool_call": call }),
+            None => as_json(state)?,
+        };
+        cx.emit(Body::RunnableStarted { input: Some(input) }).await
     }
 
     /// What a node answers, for whoever watches runnables.
@@ -132,7 +137,7 @@ impl Tell {
             return Ok(());
         }
         let input = match &turn.sent {
-            Some(crate::answer::Sent::Call(call)) => Payload::new(json!({ "tool_call": call })),
+            Some(Sent::Call(call)) => Payload::new(json!({ "tool_call": call })),
             _ => given(),
         };
         self.cx.emit(Body::TaskStarted { task: turn.task.clone(), input }).await

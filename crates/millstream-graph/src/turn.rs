@@ -140,9 +140,9 @@ pub(crate) async fn run(
     place: Context,
 ) -> (Cx, Result<Answer>) {
     let attempt = |state: Payload| {
-        let cx = place.again();
+        let (cx, call) = (place.again(), place.host.call.as_ref());
         async move {
-            let answer = match Tell::node_began(&cx, &state).await {
+            let answer = match Tell::node_began(&cx, call, &state).await {
                 Ok(()) => limited(planned, shape, state, cx.clone()).await,
                 Err(error) => Err(error),
             };

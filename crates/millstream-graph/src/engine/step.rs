@@ -291,7 +291,7 @@ impl Engine {
         let input = turn.done.iter().flat_map(|done| &done.updates).next().cloned();
         let input = input.filter(|_| cx.wants(Channels::RUNNABLES));
         if let Some(input) = &input {
-            Tell::node_began(&cx, input).await?;
+            Tell::node_began(&cx, None, input).await?;
         }
         let onward = branch::take(&plan, None, Some(&self.state), Vec::new(), Some(&cx)).await?;
         if let Some(input) = input {
