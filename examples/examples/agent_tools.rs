@@ -2,22 +2,22 @@
 
 use std::io::Write;
 
-use millstream::graph::{Chat, react};
 use millstream::prelude::*;
-use serde_json::json;
+
+/// Get current weather for a city.
+#[tool]
+async fn get_weather(
+    /// The city's name.
+    city: String,
+    cx: &Cx,
+) -> Result<String> {
+    cx.write("looking out of the window").await?;
+    Ok(format!("The weather in {city} is sunny, 25°C."))
+}
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let get_weather = tool(
-        "get_weather",
-        "Get current weather for a city.",
-        json!({ "type": "object", "properties": { "city": { "type": "string" } }, "required": ["city"] }),
-        async |args, cx: Cx| {
-            cx.write("looking out of the window").await?;
-            Ok(format!("The weather in {} is sunny, 25°C.", args["city"].as_str().unwrap_or_default()))
-        },
-    );
-    let agent = react(model_from_env()?, [get_weather])?;
+    let agent = react(model_from_env()?, tools![get_weather])?;
 
     let mut events = agent.run(Chat::human("What is the weather in Paris?")).events();
     while let Some(event) = events.try_next().await? {

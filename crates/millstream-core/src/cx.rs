@@ -15,6 +15,9 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
 
+/// The name of the error of an answer to a question that asked for something else: no tool can mend it, and no model.
+pub(crate) const INVALID_ANSWER: &str = "InvalidAnswer";
+
 /// Who executes, whether to stop, and where events go.
 ///
 /// A `Cx` is handed to everything that runs. Cloning is three increments; clones may go to spawned tasks and blocking threads, and emit
@@ -198,7 +201,7 @@ impl Cx {
         let answer = host.ask(json(question)?)?;
         serde_json::from_value(answer.clone()).map_err(|error| {
             let message = format!("the answer {answer} is not what the node asked for: {error}");
-            Error::new(ErrorKind::InvalidInput, message).with_source(error)
+            Error::new(ErrorKind::InvalidInput, message).with_name(INVALID_ANSWER).with_source(error)
         })
     }
 

@@ -178,6 +178,11 @@ pub enum Body {
         /// The output.
         output: Value,
     },
+    /// A runnable has failed. Told of tools, whose failure need not be that of what is around them.
+    RunnableFailed {
+        /// Why.
+        error: TaskError,
+    },
     /// The run is over: always the last event, always there.
     Finished(Box<Finished>),
 }

@@ -38,6 +38,7 @@ pub use message::{
     AiMessageChunk, Block, ChunkContent, Fields, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role,
     ToolCall, ToolCallChunk, add_messages, join_messages,
 };
+pub use millstream_macros::tool;
 pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ToolSpec};
 pub use parse::Text;
 pub use part::{Blank, BlockKind, CallIndex, Chunk, ChunkDecoder, ChunkEncoder, Delta, Note, Part, PartWriter};
@@ -46,5 +47,16 @@ pub use prompt::{Prompt, Vars};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::{Input, Runnable};
 pub use streamed::{Chunks, Fold, Streamed, TextFold, WholeFold};
-pub use tool::{Tool, Tools, tool};
+pub use tool::{
+    Goto, IntoToolOutput, Json, OnFailure, Tool, ToolCommand, ToolFailures, ToolOutput, ToolResult, Tools, tool,
+};
 pub use usage::{Usage, UsageSource};
+
+/// What the macros write in the crates that use them.
+#[doc(hidden)]
+pub mod written {
+    pub use futures_util::future::BoxFuture;
+    pub use {schemars, serde};
+
+    pub use crate::tool::parameters;
+}

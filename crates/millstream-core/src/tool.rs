@@ -1,44 +1,116 @@
 //! Tools: what a model may wish to call, and what calls it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use crate::cx::{Cx, Label};
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Body, Channels, Kind};
-use crate::message::{Message, ToolCall};
+use crate::cx::Cx;
+use crate::error::{Error, Result};
+use crate::message::ToolCall;
 use crate::model::ToolSpec;
 
+mod arguments;
+mod command;
+mod execute;
+mod output;
 mod schema;
+mod set;
 
-/// Something that a model may wish to call. [`tool`] makes one of a function.
+pub use arguments::parameters;
+pub use command::{Goto, ToolCommand};
+pub use output::{IntoToolOutput, Json, ToolOutput};
+pub use set::{ToolFailures, ToolResult, Tools};
+
+/// Something that a model may wish to call. `#[tool]` makes one of an `async fn`, [`tool()`] of a closure and a schema.
 ///
-/// A caller may assume that the arguments are an object that its schema accepts, and that dropping the future stops the tool.
+/// A caller may assume that dropping the future stops the tool. The tool may assume that the arguments are an object that its schema accepts.
+///
+/// ```
+/// use futures_util::future::BoxFuture;
+/// use millstream_core::{Cx, Result, Tool, ToolCall, ToolOutput, ToolSpec};
+/// use serde_json::json;
+///
+/// struct Dice(ToolSpec);
+///
+/// impl Tool for Dice {
+///     fn spec(&self) -> &ToolSpec {
+///         &self.0
+///     }
+///
+///     fn call<'a>(&'a self, call: ToolCall, cx: &'a Cx) -> BoxFuture<'a, Result<ToolOutput>> {
+///         Box::pin(async move {
+///             cx.write("rolling").await?;
+///             Ok(ToolOutput::Json(json!({ "sides": call.args["sides"], "up": 4 })))
+///         })
+///     }
+/// }
+/// ```
 pub trait Tool: Send + Sync + 'static {
     /// How the model sees it.
     fn spec(&self) -> &ToolSpec;
 
-    /// Does it. What it gives is shown to the model as it is.
+    /// Does what `call` asks for, executed as `cx`.
     ///
     /// # Errors
-    /// Shown to the model as the failure of this call; the run goes on.
-    fn call<'a>(&'a self, args: Value, cx: &'a Cx) -> BoxFuture<'a, Result<String>>;
+    /// What becomes of a failure is said by [`on_failure`](Tool::on_failure), and else by whoever runs the tool.
+    fn call<'a>(&'a self, call: ToolCall, cx: &'a Cx) -> BoxFuture<'a, Result<ToolOutput>>;
+
+    /// Whether what the tool gives is the last word: an agent ends with it, and its model does not hear of it.
+    fn return_direct(&self) -> bool {
+        false
+    }
+
+    /// What becomes of `failure`, which [`call`](Tool::call) gave.
+    fn on_failure(&self, failure: &Error) -> OnFailure {
+        let _ = failure;
+        OnFailure::AsUsual
+    }
 }
 
-/// A tool of a function: `parameters` is the JSON Schema of its arguments.
+/// What becomes of a tool's failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Whatever the one who runs the tool does with failures: see [`ToolFailures`].
+    #[default]
+    AsUsual,
+    /// The model hears this.
+    Answer(String),
+    /// The run fails.
+    EndRun,
+}
+
+/// A tool that several agents share.
+impl<T: Tool + ?Sized> Tool for Arc<T> {
+    fn spec(&self) -> &ToolSpec {
+        (**self).spec()
+    }
+
+    fn call<'a>(&'a self, call: ToolCall, cx: &'a Cx) -> BoxFuture<'a, Result<ToolOutput>> {
+        (**self).call(call, cx)
+    }
+
+    fn return_direct(&self) -> bool {
+        (**self).return_direct()
+    }
+
+    fn on_failure(&self, failure: &Error) -> OnFailure {
+        (**self).on_failure(failure)
+    }
+}
+
+/// A tool of a function, for schemas that are not known when the program is written; else `#[tool]` is shorter. `parameters` is the JSON
+/// Schema of the arguments, which are in `call.args`.
 ///
 /// ```
 /// use millstream_core::{Cx, Tool, tool};
-/// use serde_json::{Value, json};
+/// use serde_json::json;
 ///
 /// let weather = tool(
 ///     "get_weather",
 ///     "Get current weather for a city.",
 ///     json!({ "type": "object", "properties": { "city": { "type": "string" } }, "required": ["city"] }),
-///     async |args: Value, _: Cx| Ok(format!("The weather in {} is sunny, 25°C.", args["city"].as_str().unwrap_or_default())),
+///     async |call, _| format!("The weather in {} is sunny, 25°C.", call.args["city"].as_str().unwrap_or_default()),
 /// );
 /// assert_eq!(weather.spec().name, "get_weather");
 /// ```
@@ -49,8 +121,8 @@ pub fn tool<F, W>(
     function: F,
 ) -> Arc<dyn Tool>
 where
-    F: Fn(Value, Cx) -> W + Send + Sync + 'static,
-    W: Future<Output = Result<String>> + Send + 'static,
+    F: Fn(ToolCall, Cx) -> W + Send + Sync + 'static,
+    W: Future<Output: IntoToolOutput> + Send + 'static,
 {
     let spec = ToolSpec { name: name.into(), description: description.into(), parameters };
     Arc::new(FunctionTool { spec, function })
@@ -63,92 +135,32 @@ struct FunctionTool<F> {
 
 impl<F, W> Tool for FunctionTool<F>
 where
-    F: Fn(Value, Cx) -> W + Send + Sync + 'static,
-    W: Future<Output = Result<String>> + Send + 'static,
+    F: Fn(ToolCall, Cx) -> W + Send + Sync + 'static,
+    W: Future<Output: IntoToolOutput> + Send + 'static,
 {
     fn spec(&self) -> &ToolSpec {
         &self.spec
     }
 
-    fn call<'a>(&'a self, args: Value, cx: &'a Cx) -> BoxFuture<'a, Result<String>> {
-        Box::pin((self.function)(args, cx.clone()))
+    fn call<'a>(&'a self, call: ToolCall, cx: &'a Cx) -> BoxFuture<'a, Result<ToolOutput>> {
+        let running = (self.function)(call, cx.clone());
+        Box::pin(async move { running.await.into_tool_output() })
     }
 }
 
-/// Tools by their names.
-#[derive(Clone, Default)]
-pub struct Tools(Vec<Arc<dyn Tool>>);
-
-impl Tools {
-    /// How the model sees them.
-    pub fn specs(&self) -> impl Iterator<Item = ToolSpec> {
-        self.0.iter().map(|tool| tool.spec().clone())
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The names that two tools share, which a model could not tell apart.
-    pub fn repeated(&self) -> Vec<&str> {
-        let names = self.0.iter().map(|tool| tool.spec().name.as_str());
-        names
-            .enumerate()
-            .filter(|(place, name)| self.0[..*place].iter().any(|other| other.spec().name == *name))
-            .map(|(_, name)| name)
-            .collect()
-    }
-
-    /// Does what the model asked for, inside the execution `cx`. Whatever goes wrong becomes the call's result: an unknown tool, arguments that
-    /// its schema does not accept, and a failure are all things that the model has to hear of.
-    ///
-    /// # Errors
-    /// Only `cancelled` and `run_ended`: a run that was stopped is nothing that a model hears of.
-    pub async fn run(&self, call: &ToolCall, cx: &Cx) -> Result<Message> {
-        let cx = cx.child(Label::new(Kind::Tool, call.name.as_str()));
-        if cx.wants(Channels::TOOLS) {
-            cx.emit(Body::ToolStarted { call: call.clone() }).await?;
-        }
-        let done = match self.find(call) {
-            Ok(tool) => tool.call(call.args.clone(), &cx).await,
-            Err(error) => Err(error),
-        };
-        // A run that was stopped is not a result of a tool.
-        let done = match done {
-            Err(error) if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::RunEnded) => return Err(error),
-            done => done,
-        };
-        let message = match done {
-            Ok(text) => Message { name: Some(call.name.clone()), ..Message::tool(&call.id, text) },
-            Err(error) => Message::tool_failure(&call.id, &call.name, error),
-        };
-        if cx.wants(Channels::TOOLS) {
-            cx.emit(Body::ToolFinished { result: message.clone() }).await?;
-        }
-        Ok(message)
-    }
-
-    fn find(&self, call: &ToolCall) -> Result<&Arc<dyn Tool>> {
-        let invalid = |message: String| Error::new(ErrorKind::InvalidInput, message);
-        let Some(tool) = self.0.iter().find(|tool| tool.spec().name == call.name) else {
-            let names: Vec<_> = self.0.iter().map(|tool| tool.spec().name.as_str()).collect();
-            return Err(invalid(format!("{} is not a valid tool, try one of [{}].", call.name, names.join(", "))));
-        };
-        schema::check(&tool.spec().parameters, &call.args)
-            .map_err(|problem| invalid(format!("the arguments of {} are not valid: {problem}", call.name)))?;
-        Ok(tool)
-    }
-}
-
-impl FromIterator<Arc<dyn Tool>> for Tools {
-    fn from_iter<I: IntoIterator<Item = Arc<dyn Tool>>>(tools: I) -> Self {
-        Self(tools.into_iter().collect())
-    }
-}
-
-impl fmt::Debug for Tools {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|tool| &tool.spec().name)).finish()
-    }
+/// Tools of any types as a list: `react(model, tools![get_weather, get_time])`.
+///
+/// ```
+/// use millstream_core::{tool, tools};
+///
+/// let now = tool("now", "What time it is.", serde_json::json!({ "type": "object" }), async |_, _| "noon");
+/// assert_eq!(tools![now].len(), 1);
+/// assert!(tools![].is_empty());
+/// ```
+#[macro_export]
+macro_rules! tools {
+    ($($tool:expr),* $(,)?) => {{
+        let tools: ::std::vec::Vec<::std::sync::Arc<dyn $crate::Tool>> = ::std::vec![$(::std::sync::Arc::new($tool)),*];
+        tools
+    }};
 }

@@ -62,7 +62,7 @@ mod tell;
 mod turn;
 mod update;
 
-pub use agent::{Chat, ChatUpdate, react};
+pub use agent::{Agent, AgentForm, Chat, ChatUpdate, Conversation, ToolNode, ToolTasks, react};
 pub use breakpoints::Nodes;
 pub use build::{END, IntoTargets, START, StateGraph};
 pub use channel::{Access, Channel, Written};

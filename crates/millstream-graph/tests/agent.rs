@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use millstream_core::{Block, Body, Cx, Error, ErrorKind, Finish, Message, MessageFold, Model, Role, Tool, tool};
-use millstream_graph::{Chat, react};
+use millstream_core::{
+    Block, Body, Cx, Error, ErrorKind, Finish, Message, MessageFold, Model, Role, Tool, ToolCall, tool,
+};
+use millstream_graph::{Agent, AgentForm, Chat, react};
 use millstream_testkit::{ScriptedModel, Turn};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A turn that calls tools, the arguments of each in two pieces, as providers send them.
 fn calls<const N: usize>(calls: [(&str, &str, &str); N]) -> Turn {
@@ -22,16 +24,16 @@ fn calls<const N: usize>(calls: [(&str, &str, &str); N]) -> Turn {
 
 fn weather() -> Arc<dyn Tool> {
     let schema = json!({ "type": "object", "properties": { "city": { "type": "string" }, "after": { "type": "integer" } }, "required": ["city"] });
-    tool("get_weather", "Get current weather for a city.", schema, async |args: Value, cx: Cx| {
+    tool("get_weather", "Get current weather for a city.", schema, async |ToolCall { args, .. }, cx: Cx| {
         tokio::time::sleep(Duration::from_millis(args["after"].as_u64().unwrap_or(0))).await;
         cx.write(format!("looking at {}", args["city"])).await?;
-        Ok(format!("{} is sunny", args["city"].as_str().unwrap_or_default()))
+        Ok::<_, Error>(format!("{} is sunny", args["city"].as_str().unwrap_or_default()))
     })
 }
 
 fn broken() -> Arc<dyn Tool> {
     tool("broken", "Fails.", json!({ "type": "object" }), async |_, _| {
-        Err(Error::new(ErrorKind::Failed, "out of order"))
+        Err::<(), _>(Error::new(ErrorKind::Failed, "out of order"))
     })
 }
 
@@ -120,9 +122,14 @@ async fn everything_that_happens_is_told_in_order() {
 }
 
 #[tokio::test]
-async fn a_model_that_never_stops_calling_is_stopped_by_the_limit() {
-    let again = calls([("c1", "get_weather", r#"{"city":"Paris"}"#)]);
-    let agent = react(Model::from(ScriptedModel::new(vec![again; 100])), [weather()]).unwrap();
+async fn a_model_that_never_stops_calling_is_stopped_before_the_limit_is_reached() {
+    let again = || vec![calls([("c1", "get_weather", r#"{"city":"Paris"}"#)]); 100];
+    let agent = react(Model::from(ScriptedModel::new(again())), [weather()]).unwrap();
+    let end = agent.run(Chat::human("?")).limit(10).await.unwrap();
+    assert_eq!(end.last().unwrap().text(), "Sorry, need more steps to process this request.");
+    assert_eq!(end.last().unwrap().tool_calls().count(), 0, "no call is left open");
+    let model = Model::from(ScriptedModel::new(again()));
+    let agent = Agent::new(model).tools([weather()]).form(AgentForm::LangChain).build().unwrap();
     let error = agent.run(Chat::human("?")).limit(10).await.unwrap_err();
     assert_eq!(error.code(), "limit_exceeded");
 }

@@ -4,6 +4,7 @@ use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
 mod state;
+mod tool;
 
 /// Makes a struct the state of a graph.
 ///
@@ -24,4 +25,20 @@ mod state;
 pub fn derive_state(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     state::derive(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes an `async fn` a tool that a model may call: a unit struct of the same name, with the implementation of `Tool`.
+///
+/// The function's doc comment is what the model reads about the tool, and the doc comments of its parameters are what it reads about the
+/// arguments. A parameter of type `Option` need not be given, nor one with `#[default(value)]`, or `#[default]` for the default of its type. A
+/// parameter of type `&Cx` is the context of the execution, and one of type `&ToolCall` the call itself, with its id; the model knows nothing of
+/// these. The others are of types that are `Deserialize` and `JsonSchema`. The function returns anything that is `IntoToolOutput`.
+///
+/// `#[tool(name = "...")]` gives the tool another name than the function's. `return_direct` makes what it returns the last word of an agent.
+/// `fatal` makes its failure one of the run. `crate = "path"` says where Millstream is, if not at `::millstream`.
+#[proc_macro_attribute]
+pub fn tool(options: TokenStream, item: TokenStream) -> TokenStream {
+    let options = parse_macro_input!(options as tool::Options);
+    let function = parse_macro_input!(item as tool::Function);
+    tool::expand(&options, &function).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -44,9 +44,9 @@ pub mod prelude {
     pub use crate::{ModelChoice, model_from_env};
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
-        Body, Chain, Chunk, Cx, Demo, Error, Event, Message, Messages, Model, Prompt, Result, Runnable, Text, Vars,
-        add_messages, tool, vars,
+        Body, Chain, Chunk, Cx, Demo, Error, Event, Json, Message, Messages, Model, Prompt, Result, Runnable, Text,
+        Tool, ToolCall, Vars, add_messages, tool, tools, vars,
     };
-    pub use millstream_graph::{Command, END, Item, Mode, START, State, StateGraph, append};
+    pub use millstream_graph::{Agent, Chat, Command, END, Item, Mode, START, State, StateGraph, append, react};
     pub use millstream_store::Sqlite;
 }
