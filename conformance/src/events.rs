@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millstream::{Body, Chunk, Event, Kind, Message, Scope};
+use millstream::{Body, Chunk, Event, Kind, Message, Scope, TaskError};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::case::Filter;
 use crate::message::{Pieces, message_json, piece_of_message};
 use crate::model::STREAMED;
+use crate::outcome::task_failure;
 
 /// Turns events into their familiar JSON, one after the other.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ struct Execution {
     /// Whether it is inside a node: there everything is invoked, so that nothing but models gives pieces.
     invoked: bool,
     input: Option<Value>,
+    /// The call that a tool answers.
+    call: Option<String>,
     /// The pieces of the message that it streams.
     pieces: Pieces,
     /// What its last step gave, which is what its next step takes.
@@ -75,6 +78,11 @@ impl EventsView {
             Body::Message { chunk } => self.message(scope, chunk)?,
             Body::RunnableChunk { chunk } => self.chunk(scope, chunk)?,
             Body::RunnableFinished { output } => self.finished(scope, output),
+            Body::RunnableFailed { error } => self.failed(scope, error),
+            Body::ToolStarted { call } => {
+                self.run(scope).call = Some(call.id.clone()).filter(|id| !id.is_empty());
+                return None;
+            }
             _ => return None,
         };
         self.tell(scope, name, data)
@@ -154,6 +162,13 @@ impl EventsView {
             data["input"] = input;
         }
         ("end", data)
+    }
+
+    /// Told of tools alone.
+    fn failed(&mut self, scope: &Scope, error: &TaskError) -> (&'static str, Value) {
+        let run = self.run(scope);
+        let (input, call) = (run.input.take(), run.call.take());
+        ("error", json!({ "error": task_failure(error), "input": input, "tool_call_id": call }))
     }
 
     /// A custom event is the word of whatever dispatched it, under a name of its own, which is its type too.

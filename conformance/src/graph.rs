@@ -17,7 +17,9 @@ use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 mod agent;
 mod answer;
 mod build;
+mod prebuilt;
 mod script;
+mod shown;
 mod snapshot;
 mod tool;
 mod view;
@@ -25,6 +27,7 @@ mod world;
 
 use agent::AgentView;
 use build::Built;
+use shown::as_reference;
 use view::StreamView;
 use world::World;
 
@@ -72,7 +75,7 @@ async fn state(main: &Built, thread: Option<&str>, at: Option<At>, subgraphs: bo
         None if subgraphs => main.graph.state_with_subgraphs(thread).await?,
         None => main.graph.state(thread).await?,
     };
-    Ok(found.map_or_else(|| snapshot::nothing(thread), |found| snapshot::state(&found, subgraphs)))
+    Ok(found.map_or_else(|| snapshot::nothing(thread), |found| as_reference(&snapshot::state(&found, subgraphs))))
 }
 
 async fn history(
@@ -90,7 +93,7 @@ async fn history(
     };
     let all = found.iter().map(|found| snapshot::state(found, false));
     let wanted = all.filter(|found| filter.iter().all(|(key, value)| found["metadata"].get(key) == Some(value)));
-    Ok(wanted.take(limit.unwrap_or(usize::MAX)).collect())
+    Ok(wanted.take(limit.unwrap_or(usize::MAX)).map(|found| as_reference(&found)).collect())
 }
 
 async fn update(
@@ -133,7 +136,7 @@ async fn stream(
     }
     let keys = main.keys(run.output_keys.as_ref());
     let mut view = StreamView::new(modes, subgraphs, version == Some(Version::V2), keys, input(run))?;
-    watch(main, world, run, |event| view.push(event)).await
+    watch(main, world, run, STREAM_LIMIT, |event| view.push(event)).await
 }
 
 async fn events(
@@ -146,11 +149,11 @@ async fn events(
     match version {
         None | Some(Version::V2) => {
             let mut view = EventsView::new(&given(run), filter);
-            watch(main, world, run, |event| view.push(event)).await
+            watch(main, world, run, EVENTS_LIMIT, |event| view.push(event)).await
         }
         Some(Version::V3) => {
             let mut view = AgentView::new(main.keys(run.output_keys.as_ref()), input(run))?;
-            watch(main, world, run, |event| view.push(event)).await
+            watch(main, world, run, STREAM_LIMIT, |event| view.push(event)).await
         }
         Some(Version::V1) => Err(unsupported("events of version v1")),
     }
@@ -174,10 +177,11 @@ async fn watch(
     main: &Built,
     world: &World,
     run: &GraphRun,
+    limit: u64,
     mut view: impl FnMut(&Event) -> Vec<Value>,
 ) -> Result<StepOutcome, Skip> {
     let mut outcome = StepOutcome::streamed();
-    let mut events = match start(main, world, run).await {
+    let mut events = match start(main, world, run, limit).await {
         Ok(running) => running.events(),
         Err(error) => {
             outcome.fail(failure_of(&error));
@@ -186,7 +190,9 @@ async fn watch(
     };
     while let Some(event) = events.next().await {
         match event {
-            Ok(event) => view(&event).into_iter().for_each(|told| outcome.push(told)),
+            Ok(event) => {
+                view(&event).iter().for_each(|told| outcome.push(prebuilt::as_create_agent(as_reference(told))));
+            }
             Err(error) => outcome.fail(failure_of(&error)),
         }
     }
@@ -203,7 +209,7 @@ async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutco
         Some("values") if told["interrupts"] == json!([]) || told["data"].is_object() => last = told["data"].clone(),
         _ => asked.extend(told["data"]["__interrupt__"].as_array().into_iter().flatten().cloned()),
     };
-    let mut events = match start(main, world, run).await {
+    let mut events = match start(main, world, run, STREAM_LIMIT).await {
         Ok(running) => running.events(),
         Err(error) => return Ok(StepOutcome::of(Err(error))),
     };
@@ -222,8 +228,12 @@ async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutco
     Ok(StepOutcome::of(Ok(last)))
 }
 
+/// How many steps the reference gives a run that does not say; and one whose events are watched, which LangChain starts.
+const STREAM_LIMIT: u64 = 10_007;
+const EVENTS_LIMIT: u64 = 25;
+
 /// The run of a step, or why it cannot begin.
-async fn start(main: &Built, world: &World, run: &GraphRun) -> Result<Running<Json>, Error> {
+async fn start(main: &Built, world: &World, run: &GraphRun, limit_unless_set: u64) -> Result<Running<Json>, Error> {
     let limit = run.config.recursion_limit.map(u64::try_from);
     if matches!(limit, Some(Err(_) | Ok(0))) {
         return Err(Error::new(ErrorKind::InvalidInput, "the limit of steps has to be at least 1"));
@@ -253,9 +263,7 @@ async fn start(main: &Built, world: &World, run: &GraphRun) -> Result<Running<Js
             Durability::Exit => millstream::graph::Durability::Exit,
         });
     }
-    if let Some(Ok(limit)) = limit {
-        running = running.limit(limit);
-    }
+    running = running.limit(limit.and_then(Result::ok).unwrap_or(limit_unless_set));
     if let Some(nodes) = run.config.max_concurrency {
         running = running.max_concurrency(nodes);
     }

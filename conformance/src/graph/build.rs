@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::graph::{
-    Command, Graph, Json, JsonKind, JsonUpdate, Node, Nodes, Retry, Schema, State, StateGraph, Target,
+    Command, Graph, Json, JsonKind, JsonUpdate, Node, Nodes, Retry, Schema, State, StateGraph, Target, ToolNode,
 };
 use millstream::{Cx, Result};
 use serde_json::{Map, Value};
@@ -14,7 +14,8 @@ use super::answer::{invalid_update, target, update};
 use super::script::{StateOnly, answer};
 use super::view::Keys;
 use super::world::World;
-use crate::case::{Branch, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
+use super::{prebuilt, tool};
+use crate::case::{self, Branch, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
 use crate::expression::Expression;
 use crate::outcome::{Skip, unsupported};
 
@@ -39,7 +40,10 @@ impl Built {
 
     fn inside(world: &Arc<World>, name: &str, depth: usize) -> Result<Self, Skip> {
         let depth = depth.checked_sub(1).ok_or_else(|| unsupported("graphs that are inside themselves"))?;
-        let shape = world.shape(name)?;
+        let shape = match world.graph(name)? {
+            case::Graph::Shape(shape) => shape,
+            case::Graph::Prebuilt(agent) => return Self::prebuilt(world, name, agent),
+        };
         let channels: Arc<BTreeMap<String, JsonKind>> =
             Arc::new(shape.channels.iter().map(|(key, kind)| (key.clone(), *kind)).collect());
         let schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
@@ -67,7 +71,10 @@ impl Built {
                     };
                     graph.graph_with(node.name.as_str(), inner, into, back)
                 }
-                NodeBody::Tools { .. } => return Err(unsupported("nodes that run tools")),
+                NodeBody::Tools { tools, handle_tool_errors } => {
+                    let tools = ToolNode::new(tool::tools(world, tools)?);
+                    graph.node(node.name.as_str(), tools.failures(tool::failures(handle_tool_errors.as_ref())))
+                }
             };
             for (key, value) in &node.metadata {
                 graph = graph.metadata(&node.name, key.as_str(), value.clone());
@@ -82,19 +89,38 @@ impl Built {
                 graph = graph.retry(&node.name, retry(spec));
             }
         }
-        let graph = branches(edges(graph, shape), shape);
-        let graph = graph
+        let graph = branches(edges(graph, shape), shape)
             .interrupt_before(breakpoints(&shape.interrupt_before))
             .interrupt_after(breakpoints(&shape.interrupt_after));
+        let built = Self::compiled(world, name, graph, channels, shape.checkpointer)?;
+        Ok(Self { inputs: shape.input_keys.clone(), outputs: shape.output_keys.clone(), ..built })
+    }
+
+    fn prebuilt(world: &Arc<World>, name: &str, agent: &case::Prebuilt) -> Result<Self, Skip> {
+        let channels = prebuilt::channels(agent);
+        let schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
+        let graph = prebuilt::graph(world, agent, schema)?
+            .interrupt_before(breakpoints(&agent.interrupt_before))
+            .interrupt_after(breakpoints(&agent.interrupt_after));
+        Self::compiled(world, name, graph, Arc::new(channels), agent.checkpointer)
+    }
+
+    fn compiled(
+        world: &World,
+        name: &str,
+        graph: StateGraph<Json>,
+        channels: Arc<BTreeMap<String, JsonKind>>,
+        checkpointer: Checkpointer,
+    ) -> Result<Self, Skip> {
         let graph = graph.compile().map_err(|error| unsupported(error.to_string()))?;
-        let graph = match shape.checkpointer {
+        let graph = match checkpointer {
             Checkpointer::Own if name == "main" => graph.checkpointer(world.checkpointer()),
             Checkpointer::Own => graph.keeping_one_state(),
             Checkpointer::None => graph.keeping_nothing(),
             Checkpointer::Inherited => graph,
         };
-        let saves = name == "main" && shape.checkpointer == Checkpointer::Own;
-        Ok(Self { graph, channels, inputs: shape.input_keys.clone(), outputs: shape.output_keys.clone(), saves })
+        let saves = name == "main" && checkpointer == Checkpointer::Own;
+        Ok(Self { graph, channels, inputs: None, outputs: None, saves })
     }
 
     /// An input as what it writes.

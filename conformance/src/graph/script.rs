@@ -52,6 +52,8 @@ pub(super) struct Script<'a> {
     state: Option<&'a Json>,
     /// A tool's.
     arguments: Map<String, Value>,
+    /// The id of the call that a tool answers.
+    call_id: Option<String>,
     variables: Map<String, Value>,
     /// The node's update so far.
     written: Map<String, Value>,
@@ -63,7 +65,12 @@ impl<'a> Script<'a> {
     /// A run of a tool.
     pub(super) fn of_tool(world: &'a Arc<World>, cx: &'a Cx, arguments: Map<String, Value>) -> Self {
         let (variables, written, orders) = (Map::new(), Map::new(), Vec::new());
-        Self { world, cx, state: None, arguments, variables, written, orders }
+        Self { world, cx, state: None, arguments, call_id: None, variables, written, orders }
+    }
+
+    /// The run that answers the call `id`.
+    pub(super) fn with_call(self, id: String) -> Self {
+        Self { call_id: Some(id).filter(|id| !id.is_empty()), ..self }
     }
 
     /// Does what the tool does, and gives what it returns.
@@ -196,6 +203,10 @@ impl Environment for Script<'_> {
 
     fn argument(&self, name: &str) -> Value {
         self.arguments.get(name).cloned().unwrap_or_default()
+    }
+
+    fn tool_call_id(&self) -> Value {
+        self.call_id.as_deref().into()
     }
 
     fn variable(&self, name: &str) -> Value {

@@ -28,12 +28,17 @@ impl World {
         Self { parts, models, failures: Mutex::default(), missing: Mutex::default(), checkpointer: Memory::new() }
     }
 
+    /// The graph with this name.
+    pub(super) fn graph(&self, name: &str) -> Result<&Graph, Skip> {
+        let graph = self.parts.graphs.get(name);
+        graph.ok_or_else(|| unsupported(format!("the graph {name:?}, which the case does not have")))
+    }
+
     /// The graph of nodes and edges with this name.
     pub(super) fn shape(&self, name: &str) -> Result<&Shape, Skip> {
-        match self.parts.graphs.get(name) {
-            Some(Graph::Shape(shape)) => Ok(shape),
-            Some(Graph::Prebuilt(_)) => Err(unsupported("prebuilt agents")),
-            None => Err(unsupported(format!("the graph {name:?}, which the case does not have"))),
+        match self.graph(name)? {
+            Graph::Shape(shape) => Ok(shape),
+            Graph::Prebuilt(_) => Err(unsupported(format!("the nodes of {name:?}, which is a prebuilt agent"))),
         }
     }
 
