@@ -225,7 +225,7 @@ async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutco
             _ => last = json!({ "__interrupt__": asked }),
         }
     }
-    Ok(StepOutcome::of(Ok(last)))
+    Ok(StepOutcome::of(Ok(as_reference(&last))))
 }
 
 /// How many steps the reference gives a run that does not say; and one whose events are watched, which LangChain starts.
