@@ -49,6 +49,22 @@ pub async fn check(folder: &Path) -> Result<Report, String> {
     Ok(report)
 }
 
+/// Runs the cases of a file with a case and what is recorded of it on each line, and compares.
+///
+/// # Errors
+/// If the file cannot be read.
+pub async fn check_recorded(file: &Path) -> Result<Report, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let mut report = Report::default();
+    for (number, line) in text.lines().enumerate() {
+        let recorded: Value =
+            serde_json::from_str(line).map_err(|error| format!("{}:{}: {error}", file.display(), number + 1))?;
+        let document = run_case(recorded["case"].clone()).await;
+        report.cases.push(verdict(&recorded["case"], &recorded["expected"], &document));
+    }
+    Ok(report)
+}
+
 /// Compares documents that a program printed earlier, one per line, with what is recorded in `folder`.
 ///
 /// # Errors
@@ -67,10 +83,14 @@ pub fn check_output(folder: &Path, output: &str) -> Result<Report, String> {
 
 fn judge(folder: &Path, file: &Path, case: &Value, document: &Value) -> Result<(String, Verdict), String> {
     let expected = read_json(&folder.join("expected").join(file.file_name().unwrap_or_default()))?;
+    Ok(verdict(case, &expected, document))
+}
+
+fn verdict(case: &Value, expected: &Value, document: &Value) -> (String, Verdict) {
     let kind = case["kind"].as_str().unwrap_or_default();
     let steps = case["steps"].as_array().map_or(0, Vec::len);
     let name = case["name"].as_str().unwrap_or_default().to_owned();
-    Ok((name, compare(kind, steps, &expected, document)))
+    (name, compare(kind, steps, expected, document))
 }
 
 impl Report {

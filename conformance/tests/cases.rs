@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use millstream_conformance::case::Case;
-use millstream_conformance::check::{case_files, check, own_folder};
+use millstream_conformance::check::{case_files, check, check_recorded, own_folder};
 use millstream_conformance::run::{read_json, run_case};
 use serde_json::json;
 
@@ -50,6 +50,15 @@ async fn the_list_of_passing_cases_is_what_passes() {
     assert!(lost.is_empty(), "these cases are in passing.txt and do not pass: {lost:?}\n{report}");
     let won: Vec<_> = passing.difference(&listed).collect();
     assert!(won.is_empty(), "these cases pass: add them to passing.txt: {won:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_recorded_cases_pass() {
+    for file in ["threads", "constructs", "agents"] {
+        let report = check_recorded(&own_folder().join(format!("recorded/{file}.jsonl"))).await.unwrap();
+        let passing = report.passing().count();
+        assert!(passing > 90 && passing == report.cases.len(), "{file}\n{report}");
+    }
 }
 
 #[tokio::test]
