@@ -192,7 +192,7 @@ impl Cx {
     /// ```
     ///
     /// # Errors
-    /// `interrupted`, to be passed on with `?`; `invalid_input` outside of a graph with a checkpointer, and for an answer that is no `T`.
+    /// `interrupted`, to be passed on with `?`; `invalid_input` outside of a graph, and for an answer that is no `T`.
     pub async fn interrupt<T: DeserializeOwned>(&self, question: impl Serialize) -> Result<T> {
         let Some(host) = &self.host else {
             let message = "only a node of a graph, or what it calls, can ask a person; there is no graph here";

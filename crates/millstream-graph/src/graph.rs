@@ -66,7 +66,7 @@ impl<S: State> Graph<S> {
         self.kept(Keeping::One)
     }
 
-    /// As a node of another graph: keeps no state, so nothing inside it can ask a person and go on.
+    /// As a node of another graph: keeps no state. When something inside it asks a person, it begins anew with the answer.
     #[must_use]
     pub fn keeping_nothing(self) -> Self {
         self.kept(Keeping::Nowhere)

@@ -32,18 +32,36 @@ pub(crate) struct Ground {
 pub(crate) struct Answers {
     /// By the ids of the questions.
     by_id: HashMap<String, Value>,
-    /// For whichever question comes next that has none.
-    next: Mutex<Option<Value>>,
+    only: Mutex<Option<Only>>,
+}
+
+/// An answer that came without the id of a question.
+#[derive(Debug)]
+pub(crate) struct Only {
+    /// The only question that waited, and the task of the outermost graph that asked it; none if nobody is known to wait.
+    pub(crate) question: Option<(Arc<str>, String)>,
+    pub(crate) answer: Value,
 }
 
 impl Answers {
-    pub(crate) fn new(by_id: HashMap<String, Value>, next: Option<Value>) -> Self {
-        Self { by_id, next: Mutex::new(next) }
+    pub(crate) fn new(by_id: HashMap<String, Value>, only: Option<Only>) -> Self {
+        Self { by_id, only: Mutex::new(only) }
+    }
+
+    /// The answer that came without an id, if it is for the question `id` of a task.
+    fn take(&self, id: &str, host: &Host) -> Option<Value> {
+        let mut only = lock(&self.only);
+        let is_meant = match &only.as_ref()?.question {
+            None => true,
+            // What keeps nothing is another task in every run, inside the same task of the outermost graph.
+            Some((asked, task)) => **asked == *id || (host.checkpoint.is_none() && host.place().contains(task)),
+        };
+        if is_meant { only.take().map(|only| only.answer) } else { None }
     }
 
     /// The step is over that the answer was for: no question of a later one is meant.
     pub(crate) fn expire(&self) {
-        lock(&self.next).take();
+        lock(&self.only).take();
     }
 }
 
@@ -100,9 +118,7 @@ impl Host {
         if !host.ground.answers.by_id.is_empty() {
             let mut talk = host.lock();
             let place = host.place();
-            // A task that was told of by its first question may have asked more since.
-            let asked = [talk.answers.len(), 0].map(|number| interrupt_id(&place, number));
-            if let Some(answer) = asked.iter().find_map(|id| host.ground.answers.by_id.get(&**id)) {
+            if let Some(answer) = host.ground.answers.by_id.get(&*interrupt_id(&place, talk.answers.len())) {
                 talk.answers.push(answer.clone());
             }
         }
@@ -119,6 +135,12 @@ impl Host {
         let mut parents = self.ground.parents.clone();
         parents.extend(self.checkpoint.map(|checkpoint| (self.ground.namespace.to_string(), checkpoint)));
         parents
+    }
+
+    /// The node runs from its beginning: its first question is the first again.
+    pub(crate) fn begin(&self) {
+        let mut talk = self.lock();
+        (talk.asked, talk.answered) = (0, 0);
     }
 
     /// The answers that this execution has used, if any.
@@ -160,12 +182,12 @@ impl TaskHost for Host {
             talk.answered = talk.answered.max(number + 1);
             return Ok(answer);
         }
-        if let Some(answer) = lock(&self.ground.answers.next).take() {
+        let id = interrupt_id(&self.place(), talk.answers.len());
+        if let Some(answer) = self.ground.answers.take(&id, self) {
             talk.answers.push(answer.clone());
             talk.answered = talk.answers.len();
             return Ok(answer);
         }
-        let id = interrupt_id(&self.place(), talk.answers.len());
         Err(Interrupt::error(vec![Interrupt { id, value: question }]))
     }
 }

@@ -31,8 +31,8 @@ pub(crate) struct Past {
     pub(crate) outside: Option<SavedOutput>,
     /// Whether the thread has gone on from the checkpoint, so that the start has run if it was due.
     pub(crate) superseded: bool,
-    /// An answer that came with such a run, and that nobody has used.
-    pub(crate) answer: Option<Value>,
+    /// Answers that came with such runs, by the ids of their questions.
+    pub(crate) answers: HashMap<String, Value>,
 }
 
 impl Past {
@@ -42,7 +42,7 @@ impl Past {
             if write.task.is_nil() {
                 match write.kind {
                     WriteKind::Output => past.outside = Some(read(&write.value)?),
-                    _ => past.answer = Some(read(&write.value)?),
+                    _ => past.answers = read(&write.value)?,
                 }
                 continue;
             }
@@ -65,15 +65,16 @@ impl Past {
         self.tasks.get_mut(&task)
     }
 
-    /// The questions that wait for an answer.
-    pub(crate) fn pending(&self) -> impl Iterator<Item = &Interrupt> {
-        self.tasks.values().filter(|deeds| deeds.output.is_none()).flat_map(|deeds| &deeds.interrupts)
+    /// The questions that wait for an answer, with the tasks that asked them.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = (Uuid, &Interrupt)> {
+        let waiting = self.tasks.iter().filter(|(_, deeds)| deeds.output.is_none());
+        waiting.flat_map(|(task, deeds)| deeds.interrupts.iter().map(|asked| (*task, asked)))
     }
 
     /// Forgets the answers: the questions are asked again.
     pub(crate) fn forget_answers(&mut self) {
         self.tasks.values_mut().for_each(|deeds| deeds.answers.clear());
-        self.answer = None;
+        self.answers.clear();
     }
 
     /// Forgets what tasks did: they run again.

@@ -110,6 +110,7 @@ pub(crate) struct Context {
 impl Context {
     /// The context of an attempt.
     pub(crate) fn again(&self) -> Cx {
+        self.host.begin();
         self.graph.task(self.label.clone(), self.task, self.host.clone())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millstream_core::{Cx, Error, ErrorKind, Payload, Result};
+use millstream_core::{Cx, Error, ErrorKind, Interrupt, Payload, Result};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::answer::Answer;
 use crate::channel::{Dirty, Progress};
 use crate::checkpoint::{Checkpoint, CheckpointMetadata, CheckpointSource, Durability, TaskWrite, WriteKind, json};
 use crate::graph::Keeping;
-use crate::host::{Answers, Ground, Host, Replay};
+use crate::host::{Answers, Ground, Host, Only, Replay};
 use crate::past::Past;
 use crate::plan::Plan;
 use crate::returned::Returned;
@@ -130,7 +130,7 @@ impl Engine {
         self.progress = Progress { step, stop: step.saturating_add(limit).saturating_add(1) };
         self.returned.know(&self.tell, &self.state);
 
-        let goes_on = !matches!(begin, Begin::Input(_)) || (self.resuming && !found.replayed);
+        let goes_on = !matches!(begin, Begin::Input(_)) || (self.resuming && !found.replayed && self.is_same_task());
         self.resuming = goes_on && found.checkpoint.is_some();
         let answered = matches!(&begin, Begin::Orders(orders) if orders.answer.is_some() || orders.answers.is_some());
         let nested_goes_on = self.is_nested && self.resuming;
@@ -141,10 +141,14 @@ impl Engine {
         }
         let made_outside = matches!(self.metadata.source, CheckpointSource::Update | CheckpointSource::Fork);
         let forks = self.resuming && travelling && (!made_outside || found.superseded);
-        if let Begin::Orders(orders) = &begin {
-            self.obey(orders, forks)?;
+        let answers = match &begin {
+            Begin::Orders(orders) => self.obey(orders, forks)?,
+            _ => Answers::new(std::mem::take(&mut self.past.answers), None),
+        };
+        // An answer is for a question that was asked: a run that begins anew has none. Graphs inside have those of the graph around them.
+        if self.resuming && !self.is_nested {
+            Arc::make_mut(&mut self.ground).answers = Arc::new(answers);
         }
-        self.share_answers(&begin);
         self.write_from_outside(&begin).await?;
         let replay = travelling && !self.is_nested;
         let before = self.parent.filter(|_| made_outside).unwrap_or(self.base);
@@ -164,6 +168,12 @@ impl Engine {
             Arc::make_mut(&mut self.ground).replay = Some(Arc::new(Replay::new(before)));
         }
         Ok(())
+    }
+
+    /// Whether what was found is of the task that runs now. A graph that keeps one state for all its runs also finds what an earlier task left, and
+    /// begins with its input on that.
+    fn is_same_task(&self) -> bool {
+        !self.keeps_one_state || self.metadata.parents == self.ground.parents
     }
 
     async fn find(&mut self) -> Result<Found> {
@@ -211,8 +221,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Checks orders, and keeps them with the checkpoint, unless a new one is made that has them in it.
-    fn obey(&mut self, orders: &Orders, forks: bool) -> Result<()> {
+    /// Checks orders, and keeps them with the checkpoint, unless a new one is made that has them in it. Gives the answers, with those of earlier
+    /// runs that have not got past the checkpoint.
+    fn obey(&mut self, orders: &Orders, forks: bool) -> Result<Answers> {
         let Orders { answer, answers, also } = orders;
         if also.parent {
             let message = "a run cannot be told to speak to the graph around it: there is none";
@@ -222,24 +233,30 @@ impl Engine {
         if !resumes && also.updates.is_empty() && also.goto.is_empty() {
             return Err(nothing_to_run("there is nothing to run: the command is empty"));
         }
+        // What cannot be followed must not be kept either.
+        Onward::of(&self.plan, also.goto.clone())?;
         let Some(saver) = &mut self.saver else {
             if !resumes {
-                return Ok(());
+                return Ok(Answers::default());
             }
             let message =
                 "a graph without a checkpointer, or a run without a thread, keeps nothing that an answer could be for";
             return Err(Error::new(ErrorKind::InvalidInput, message).with_name("RuntimeError"));
         };
-        if answer.is_some() {
-            let pending: Vec<String> =
-                self.past.pending().map(|interrupt| format!("{} ({})", interrupt.id, interrupt.value)).collect();
-            if pending.len() > 1 {
-                let message = format!(
-                    "{} questions wait for an answer; say which one is answered, by its id: {}",
-                    pending.len(),
-                    pending.join(", ")
-                );
-                return Err(Error::new(ErrorKind::InvalidInput, message).with_name("RuntimeError"));
+        let mut kept = std::mem::take(&mut self.past.answers);
+        kept.extend(answers.clone().unwrap_or_default());
+        let mut by_id = kept.clone();
+        let mut only = None;
+        if let Some(answer) = answer.clone() {
+            let pending: Vec<_> = self.past.pending().collect();
+            match pending.as_slice() {
+                [] => only = Some(Only { question: None, answer }),
+                [(task, asked)] => {
+                    by_id.remove(&*asked.id);
+                    kept.insert(asked.id.to_string(), answer.clone());
+                    only = Some(Only { question: Some((asked.id.clone(), task.to_string())), answer });
+                }
+                many => return Err(ambiguous(many.iter().map(|(_, asked)| *asked))),
             }
         }
         let mut written = Vec::new();
@@ -249,8 +266,8 @@ impl Engine {
             outside.extend(SavedOutput::from_outside(also)?);
             written.push((WriteKind::Output, json(&outside)?));
         }
-        if let Some(answer) = answer {
-            written.push((WriteKind::Resume, json(answer)?));
+        if !kept.is_empty() {
+            written.push((WriteKind::Resume, json(&kept)?));
         }
         if !forks && saver.saved.is_some() {
             for (kind, value) in written {
@@ -260,22 +277,7 @@ impl Engine {
                 saver.flush();
             }
         }
-        Ok(())
-    }
-
-    /// Lets every task of the run find its answers; graphs inside have those of the graph around them.
-    fn share_answers(&mut self, begin: &Begin) {
-        if self.is_nested {
-            return;
-        }
-        // An answer is for a question that was asked: a run that begins anew has none.
-        let left_over = self.past.answer.take().filter(|_| self.resuming);
-        let (by_id, next) = match begin {
-            Begin::Orders(_) if !self.resuming => (HashMap::new(), None),
-            Begin::Orders(orders) => (orders.answers.clone().unwrap_or_default(), orders.answer.clone().or(left_over)),
-            _ => (HashMap::new(), left_over),
-        };
-        Arc::make_mut(&mut self.ground).answers = Arc::new(Answers::new(by_id, next));
+        Ok(Answers::new(by_id, only))
     }
 
     /// Writes what came from outside, with this run or with an earlier one that has not got past the checkpoint.
@@ -329,4 +331,12 @@ impl Engine {
 
 fn nothing_to_run(message: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, message).with_name("EmptyInputError")
+}
+
+fn ambiguous<'a>(asked: impl ExactSizeIterator<Item = &'a Interrupt>) -> Error {
+    let count = asked.len();
+    let asked: Vec<String> = asked.map(|asked| format!("{} ({})", asked.id, asked.value)).collect();
+    let message =
+        format!("{count} questions wait for an answer; say which one is answered, by its id: {}", asked.join(", "));
+    Error::new(ErrorKind::InvalidInput, message).with_name("RuntimeError")
 }
