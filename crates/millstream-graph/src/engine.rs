@@ -68,6 +68,8 @@ pub(crate) struct Engine {
     /// Whether the run goes on where another stopped, and has not run a step yet.
     resuming: bool,
     returned: Returned,
+    /// Whether the state and what is ahead are neither what they were at the checkpoint that was made last nor what they are to be at the next.
+    is_amid: bool,
     /// The tasks of a step that did not end, since somebody is waited for.
     unfinished: Vec<Turn>,
 }
@@ -155,6 +157,7 @@ impl Engine {
     async fn checkpoint(&mut self, source: CheckpointSource) -> Result<()> {
         let step = self.progress.step;
         self.progress.step += 1;
+        self.is_amid = false;
         let Some(saver) = &mut self.saver else { return Ok(()) };
         if saver.durability == Durability::Exit {
             // What tasks did before is in the state.
@@ -187,12 +190,16 @@ impl Engine {
     /// Comes back when everything that is to be saved is. A graph inside another that has come to its end leaves nothing, unless it keeps one
     /// state for all its runs.
     async fn close(&mut self, ended: bool) -> Result<()> {
-        let Some(saver) = &mut self.saver else { return Ok(()) };
+        // A save that has failed was told already, and nothing can follow it.
+        let Some(saver) = self.saver.as_mut().filter(|saver| !saver.has_failed) else { return Ok(()) };
         let leaves = !self.is_nested || !ended || self.keeps_one_state;
         let is_late = saver.durability == Durability::Exit && saver.saved != Some(self.base);
         if is_late && leaves && self.metadata.step >= -1 {
             // What is held belongs to the checkpoint that is only saved now.
             let held = saver.take_held();
+            if self.is_amid {
+                return Ok(());
+            }
             self.save().await?;
             if let Some(saver) = &mut self.saver {
                 held.into_iter().for_each(|write| saver.hold(write));

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use millstream_core::Result;
+use millstream_core::{Error, Result};
 use uuid::Uuid;
 
 use crate::checkpoint::{
@@ -48,11 +48,13 @@ pub(crate) struct Saver {
     newest: Option<Uuid>,
     /// What tasks did after it that is not on its way yet.
     held: Vec<TaskWrite>,
+    /// Whether a save has failed: what would follow it builds on it, and is not saved either.
+    pub(crate) has_failed: bool,
 }
 
 impl Saver {
     pub(crate) fn new(place: Place, durability: Durability, saved: Option<Uuid>) -> Self {
-        Self { place, durability, queue: VecDeque::new(), saved, newest: saved, held: Vec::new() }
+        Self { place, durability, queue: VecDeque::new(), saved, newest: saved, held: Vec::new(), has_failed: false }
     }
 
     /// Takes note of a checkpoint that is there.
@@ -126,21 +128,24 @@ impl Saver {
             if let Some(first) = self.queue.front_mut() {
                 let done = first.await;
                 self.queue.pop_front();
-                done?;
+                done.map_err(|error| self.failed(error))?;
             }
         }
         Ok(())
     }
 
+    fn failed(&mut self, error: Error) -> Error {
+        self.queue.clear();
+        self.has_failed = true;
+        error
+    }
+
     /// Goes on with what is on its way; ready when a save has failed.
-    pub(crate) fn poll(&mut self, task: &mut Context<'_>) -> Poll<millstream_core::Error> {
+    pub(crate) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Error> {
         while let Some(first) = self.queue.front_mut() {
             match first.poll_unpin(task) {
                 Poll::Ready(Ok(())) => drop(self.queue.pop_front()),
-                Poll::Ready(Err(error)) => {
-                    self.queue.pop_front();
-                    return Poll::Ready(error);
-                }
+                Poll::Ready(Err(error)) => return Poll::Ready(self.failed(error)),
                 Poll::Pending => return Poll::Pending,
             }
         }

@@ -114,6 +114,7 @@ impl Engine {
             past: Past::default(),
             replaying: false,
             returned: Returned::default(),
+            is_amid: false,
             unfinished: Vec::new(),
         }
     }

@@ -111,9 +111,9 @@ impl Engine {
                 Answered { turn: number, cx, host, answer }
             });
         }
-        let alone = turns.len() == 1;
-        // A turn that is alone needs no copy of the state for its branches.
-        let graph_state = (!alone).then(|| given.clone());
+        // A turn that is alone needs no copy of the state for its branches, unless the state is saved when one of them fails.
+        let saves_late = self.saver.as_ref().is_some_and(|saver| saver.durability == Durability::Exit);
+        let graph_state = (turns.len() > 1 || saves_late).then(|| given.clone());
         drop(given);
         let mut waiting = waiting.into_iter();
         let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.settings.at_once).collect();
@@ -304,6 +304,7 @@ impl Engine {
     async fn finish_step(&mut self, mut turns: Vec<Turn>, applied: bool) -> Result<()> {
         let plan = self.plan.clone();
         turns.sort_by_key(|turn| (turn.send, turn.node));
+        self.is_amid = true;
         self.ahead.done(&plan);
         let mut start = None;
         {
