@@ -190,10 +190,10 @@ impl Ahead {
     /// As it stands in a checkpoint.
     pub(crate) fn save(&self, plan: &Plan) -> Result<Arc<str>> {
         let names = |nodes: &BTreeSet<NodeIndex>| nodes.iter().map(|node| plan.node(*node).name.clone()).collect();
-        let sends = self.sends.iter().map(|(node, sent)| Ok((plan.node(*node).name.clone(), sent.save()?)));
+        let sends = self.sends.iter().map(|(node, sent)| Ok((plan.node(*node).name.clone(), sent.save(&*plan.shape)?)));
         let waiting = plan.joins.iter().zip(&self.joins).filter(|(_, come)| !come.is_empty());
         json(&SavedAhead {
-            input: self.input.as_ref().map(|input| input.try_json().map_err(Error::failed)).transpose()?,
+            input: self.input.as_ref().map(|input| plan.shape.save_json(input)).transpose()?,
             nodes: names(&self.nodes),
             deferred: names(&self.deferred),
             sends: sends.collect::<Result<_>>()?,
@@ -248,24 +248,25 @@ pub(crate) struct SavedOutput {
 
 impl SavedOutput {
     pub(crate) fn new(plan: &Plan, updates: &[Payload], onward: &Onward) -> Result<Self> {
-        let sends = onward.sends.iter().map(|(node, sent)| Ok((plan.node(*node).name.clone(), sent.save()?)));
+        let sends =
+            onward.sends.iter().map(|(node, sent)| Ok((plan.node(*node).name.clone(), sent.save(&*plan.shape)?)));
         Ok(Self {
-            updates: updates.iter().map(|update| plan.shape.save_update(update)).collect::<Result<_>>()?,
+            updates: updates.iter().map(|update| plan.shape.save_json(update)).collect::<Result<_>>()?,
             next: onward.next.iter().map(|node| plan.node(*node).name.clone()).collect(),
             sends: sends.collect::<Result<_>>()?,
         })
     }
 
     /// What came from outside, with the run.
-    pub(crate) fn from_outside(answer: &Answer) -> Result<Self> {
+    pub(crate) fn from_outside(answer: &Answer, shape: &dyn Shape) -> Result<Self> {
         let (mut next, mut sends) = (Vec::new(), Vec::new());
         for goto in &answer.goto {
             match goto {
                 Goto::Node(name) => next.push(name.clone()),
-                Goto::Send(name, sent) => sends.push((name.clone(), sent.save()?)),
+                Goto::Send(name, sent) => sends.push((name.clone(), sent.save(shape)?)),
             }
         }
-        let updates = answer.updates.iter().map(|update| update.try_json().map_err(Error::failed));
+        let updates = answer.updates.iter().map(|update| shape.save_json(update));
         Ok(Self { updates: updates.collect::<Result<_>>()?, next, sends })
     }
 

@@ -49,9 +49,9 @@ pub(crate) enum SavedSent {
 }
 
 impl Sent {
-    pub(crate) fn save(&self) -> Result<SavedSent> {
+    pub(crate) fn save(&self, shape: &dyn Shape) -> Result<SavedSent> {
         Ok(match self {
-            Self::State(state) => SavedSent::State(state.try_json().map_err(Error::failed)?),
+            Self::State(state) => SavedSent::State(shape.save_json(state)?),
             Self::Call(call) => SavedSent::Call(call.clone()),
         })
     }

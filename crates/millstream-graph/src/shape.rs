@@ -44,13 +44,13 @@ pub(crate) trait Shape: std::marker::Send + Sync + 'static {
     /// The state that was saved.
     fn load(&self, values: &[(Arc<str>, Stored)]) -> Result<Payload>;
 
-    /// An update as it is saved: without what is in no checkpoint.
-    fn save_update(&self, update: &Payload) -> Result<Value>;
+    /// An update or a state as it is saved: without what is in no checkpoint.
+    fn save_json(&self, payload: &Payload) -> Result<Value>;
 
     /// An update, from its JSON.
     fn read_update(&self, json: Value) -> Result<Payload>;
 
-    /// A state, from its JSON.
+    /// A state, from its JSON; what was not saved is as before anything was written.
     fn read_state(&self, json: Value) -> Result<Payload>;
 
     /// Whether a payload is an update of this state.
@@ -164,8 +164,8 @@ impl<S: State> Shape for Schema<S> {
         Ok(Payload::new(state))
     }
 
-    fn save_update(&self, update: &Payload) -> Result<Value> {
-        let mut json = update.try_json().map_err(Error::failed)?;
+    fn save_json(&self, payload: &Payload) -> Result<Value> {
+        let mut json = payload.try_json().map_err(Error::failed)?;
         if let Value::Object(fields) = &mut json {
             for channel in self.channels().iter().filter(|channel| !channel.is_saved()) {
                 fields.remove(channel.name());
@@ -182,7 +182,17 @@ impl<S: State> Shape for Schema<S> {
         Ok(Payload::new(update))
     }
 
-    fn read_state(&self, json: Value) -> Result<Payload> {
+    fn read_state(&self, mut json: Value) -> Result<Payload> {
+        if let Value::Object(fields) = &mut json
+            && self.channels().iter().any(|channel| !channel.is_saved() && !fields.contains_key(channel.name()))
+            && let Value::Object(mut initial) = serde_json::to_value(Self::initial(self)).map_err(Error::failed)?
+        {
+            for channel in self.channels().iter().filter(|channel| !channel.is_saved()) {
+                if let Some(value) = initial.remove(channel.name()) {
+                    fields.entry(channel.name()).or_insert(value);
+                }
+            }
+        }
         let state: S = serde_json::from_value(json).map_err(|error| {
             let message = format!("this is no state of the graph: {error}");
             Error::new(ErrorKind::InvalidInput, message).with_source(error)

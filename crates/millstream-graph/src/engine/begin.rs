@@ -264,7 +264,7 @@ impl Engine {
         if !also.updates.is_empty() || !also.goto.is_empty() {
             // Orders of an earlier run that has not got past the checkpoint stay.
             let mut outside = self.past.outside.clone().unwrap_or_default();
-            outside.extend(SavedOutput::from_outside(also)?);
+            outside.extend(SavedOutput::from_outside(also, &*self.plan.shape)?);
             written.push((WriteKind::Output, json(&outside)?));
         }
         if !kept.is_empty() {
