@@ -40,7 +40,11 @@ fn nothing_at(config: &Value) -> Value {
 }
 
 fn metadata(metadata: &CheckpointMetadata) -> Value {
-    json!({ "source": metadata.source.name(), "step": metadata.step, "parents": metadata.parents })
+    let mut told = json!({ "source": metadata.source.name(), "step": metadata.step, "parents": metadata.parents });
+    if let Some(fields) = told.as_object_mut() {
+        fields.extend(metadata.run.clone());
+    }
+    told
 }
 
 fn task_of(task: &TaskSnapshot, at: &CheckpointPlace, subgraphs: bool) -> Value {

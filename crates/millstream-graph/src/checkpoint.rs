@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use millstream_core::{Error, ErrorKind, Result};
+use millstream_core::{Error, ErrorKind, Metadata, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -120,7 +120,7 @@ pub struct Checkpoint {
 }
 
 /// How a checkpoint came about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointMetadata {
     /// What made it.
     pub source: CheckpointSource,
@@ -129,6 +129,9 @@ pub struct CheckpointMetadata {
     /// The checkpoints of the graphs around, by their namespaces.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parents: BTreeMap<String, Uuid>,
+    /// The metadata of the run that made it, as far as it is texts, numbers and booleans.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub run: Metadata,
 }
 
 /// What makes a checkpoint.

@@ -59,6 +59,8 @@ pub(crate) struct Engine {
     base: Uuid,
     /// How the checkpoint that was made last came about.
     metadata: CheckpointMetadata,
+    /// What the metadata of all checkpoints of this execution have in common.
+    unmade: CheckpointMetadata,
     /// The checkpoint before it, as it is told.
     parent: Option<Uuid>,
     progress: Progress,
@@ -163,7 +165,7 @@ impl Engine {
             // What tasks did before is in the state.
             saver.take_held();
         }
-        self.metadata = CheckpointMetadata { source, step, parents: self.ground.parents.clone() };
+        self.metadata = CheckpointMetadata { source, step, ..self.unmade.clone() };
         self.base = saver.next_id();
         if saver.durability != Durability::Exit {
             self.parent = saver.saved;

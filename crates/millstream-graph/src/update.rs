@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use millstream_core::{CheckpointPlace, Error, ErrorKind, Payload, Result};
+use millstream_core::{CheckpointPlace, Error, ErrorKind, Metadata, Payload, Result};
 use uuid::Uuid;
 
 use crate::ahead::{Ahead, Onward, SavedOutput};
@@ -80,8 +80,12 @@ impl<S: State> StateUpdate<S> {
         }
         let ThreadState { plan, state, ahead, dirty, metadata, .. } = thread_state;
         let id = saver.next_id();
-        let metadata =
-            CheckpointMetadata { source: CheckpointSource::Update, step: metadata.step + 1, parents: metadata.parents };
+        let metadata = CheckpointMetadata {
+            source: CheckpointSource::Update,
+            step: metadata.step + 1,
+            run: Metadata::new(),
+            ..metadata
+        };
         saver.put(id, metadata, plan.shape.save(&state, &dirty)?, ahead.save(plan)?).await?;
         Ok(CheckpointPlace { thread, namespace: place.namespace, id })
     }
@@ -102,8 +106,12 @@ struct ThreadState<'a> {
 impl<'a> ThreadState<'a> {
     fn read(plan: &'a Plan, found: Option<&Checkpoint>) -> Result<Self> {
         let Some(found) = found else {
-            let metadata =
-                CheckpointMetadata { source: CheckpointSource::Input, step: -1, parents: BTreeMap::default() };
+            let metadata = CheckpointMetadata {
+                source: CheckpointSource::Input,
+                step: -1,
+                parents: BTreeMap::default(),
+                run: Metadata::new(),
+            };
             let (state, ahead, past) = (plan.shape.initial(), Ahead::nothing(plan), Past::default());
             let dirty = vec![Dirty::Changed; plan.shape.width()];
             return Ok(Self { plan, id: None, state, ahead, past, metadata, dirty });

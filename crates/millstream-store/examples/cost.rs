@@ -65,6 +65,7 @@ async fn one_run(store: &impl Checkpointer, run: u64, steps: u64, waiting: usize
                 source: CheckpointSource::Loop,
                 step: step as i64,
                 parents: Default::default(),
+                run: Default::default(),
             },
             created_at: 1_800_000_000_000 + step as i64,
             changes: vec![

@@ -120,7 +120,12 @@ mod tests {
             namespace: "".into(),
             id: Uuid::from_u128(number),
             parent: None,
-            metadata: CheckpointMetadata { source: CheckpointSource::Input, step: -1, parents: Default::default() },
+            metadata: CheckpointMetadata {
+                source: CheckpointSource::Input,
+                step: -1,
+                parents: Default::default(),
+                run: Default::default(),
+            },
             created_at: 0,
             changes: vec![("channel".into(), Change::Whole(text.into()))],
             next: "".into(),

@@ -72,7 +72,8 @@ async fn a_checkpoint_comes_back_as_it_was_saved(store: &dyn Checkpointer) -> Re
     for (number, source) in (1..).zip(sources) {
         let parents =
             (0..number - 1).map(|depth| (format!("outer:{depth}"), id(100 + depth))).collect::<BTreeMap<_, _>>();
-        let metadata = CheckpointMetadata { source, step: number as i64 - 2, parents };
+        let run = serde_json::Map::from_iter([("user".to_owned(), number.into())]);
+        let metadata = CheckpointMetadata { source, step: number as i64 - 2, parents, run };
         let changes =
             vec![("zebra", whole("1")), ("ape", whole(r#"{"bananas":["yellow","green"]}"#)), ("list", list(0, &["1"]))];
         store.put(NewCheckpoint { metadata: metadata.clone(), ..new(number, parent, changes) }).await?;

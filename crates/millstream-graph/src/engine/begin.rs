@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millstream_core::{Cx, Error, ErrorKind, Interrupt, Payload, Result};
+use millstream_core::{Cx, Error, ErrorKind, Interrupt, Metadata, Payload, Result};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -92,8 +92,9 @@ impl Engine {
             answers: outer.map(|outer| outer.ground.answers.clone()).unwrap_or_default(),
             replay: outer.and_then(|outer| outer.ground.replay.clone()),
         };
+        let run = if place.is_some() { of_the_run(&cx.scope().metadata) } else { Metadata::new() };
         let metadata =
-            CheckpointMetadata { source: CheckpointSource::Input, step: -2, parents: ground.parents.clone() };
+            CheckpointMetadata { source: CheckpointSource::Input, step: -2, parents: ground.parents.clone(), run };
         Self {
             state: plan.shape.initial(),
             nothing: Payload::new(()),
@@ -108,6 +109,7 @@ impl Engine {
             plan,
             settings,
             ground: Arc::new(ground),
+            unmade: metadata.clone(),
             metadata,
             parent: None,
             progress: Progress { step: 0, stop: 0 },
@@ -328,6 +330,14 @@ impl Engine {
         self.ahead.go_from_outside(&self.plan, onward);
         Ok(())
     }
+}
+
+/// What somebody who started a run says of it, of all that is known of an execution.
+fn of_the_run(metadata: &Metadata) -> Metadata {
+    let own = |key: &str| key == "thread_id" || key.starts_with("langgraph_") || key.starts_with("checkpoint_");
+    let plain = |value: &Value| value.is_string() || value.is_number() || value.is_boolean();
+    let said = metadata.iter().filter(|(key, value)| !own(key) && plain(value));
+    said.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn nothing_to_run(message: &str) -> Error {

@@ -32,7 +32,7 @@ impl Database {
             return Ok(None);
         };
         let mut found = self.connection.prepare_cached(concat!(
-            "SELECT id, number, parent, source, step, parents, created_at, channels, next FROM checkpoint ",
+            "SELECT id, number, parent, source, step, parents, run, created_at, channels, next FROM checkpoint ",
             "WHERE graph = ? AND id = ?"
         ))?;
         let found = found.query_row(params![graph.id, id.as_bytes()], Raw::read).optional()?;
@@ -53,7 +53,7 @@ impl Database {
         let before: &[u8] = before.as_ref().map_or(&AFTER_ALL, |id| id.as_bytes());
         let limit = limit.map_or(i64::MAX, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
         let mut found = self.connection.prepare_cached(concat!(
-            "SELECT id, number, parent, source, step, parents, created_at, channels, next FROM checkpoint ",
+            "SELECT id, number, parent, source, step, parents, run, created_at, channels, next FROM checkpoint ",
             "WHERE graph = ? AND id < ? ORDER BY id DESC LIMIT ?"
         ))?;
         let mut reading = Reading::new(&self.connection, graph);
@@ -74,6 +74,7 @@ struct Raw {
     source: i64,
     step: i64,
     parents: Option<String>,
+    run: Option<String>,
     created_at: i64,
     places: Option<Places>,
     next: Arc<str>,
@@ -88,9 +89,10 @@ impl Raw {
             source: row.get(3)?,
             step: row.get(4)?,
             parents: row.get(5)?,
-            created_at: row.get(6)?,
-            places: Places::from_bytes(row.get_ref(7)?.as_blob()?),
-            next: row.get(8)?,
+            run: row.get(6)?,
+            created_at: row.get(7)?,
+            places: Places::from_bytes(row.get_ref(8)?.as_blob()?),
+            next: row.get(9)?,
         })
     }
 }
@@ -123,6 +125,10 @@ impl<'a> Reading<'a> {
             Some(parents) => serde_json::from_str(parents).map_err(|_| unreadable())?,
             None => Default::default(),
         };
+        let run = match &raw.run {
+            Some(run) => serde_json::from_str(run).map_err(|_| unreadable())?,
+            None => Default::default(),
+        };
         let mut values = Vec::new();
         for (channel, place) in raw.places.as_ref().ok_or_else(unreadable)?.iter() {
             let name = self.graph.names.get(channel).ok_or_else(unreadable)?.clone();
@@ -141,7 +147,7 @@ impl<'a> Reading<'a> {
         Ok(Checkpoint {
             id: raw.id,
             parent: raw.parent,
-            metadata: CheckpointMetadata { source, step: raw.step, parents },
+            metadata: CheckpointMetadata { source, step: raw.step, parents, run },
             created_at: raw.created_at,
             values,
             writes: self.writes(raw.number)?,

@@ -93,12 +93,13 @@ fn insert(
     places: &Places,
 ) -> Result<(), Failure> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO checkpoint (graph, id, number, parent, source, step, parents, created_at, channels, next) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO checkpoint (graph, id, number, parent, source, step, parents, run, created_at, channels, next) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )?;
     let metadata = &new.metadata;
-    // A map from texts to ids is always JSON.
+    // Maps from texts to ids and to JSON are always JSON.
     let parents = if metadata.parents.is_empty() { None } else { serde_json::to_string(&metadata.parents).ok() };
+    let run = if metadata.run.is_empty() { None } else { serde_json::to_string(&metadata.run).ok() };
     let channels = places.to_bytes();
     let row = params![
         graph,
@@ -108,6 +109,7 @@ fn insert(
         source_code(metadata.source),
         metadata.step,
         parents,
+        run,
         new.created_at,
         channels,
         new.next,

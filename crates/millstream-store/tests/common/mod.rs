@@ -39,6 +39,7 @@ pub(crate) fn new(number: u64, parent: Option<u64>, changes: Vec<(&str, Change)>
             source: CheckpointSource::Loop,
             step: number as i64 - 1,
             parents: Default::default(),
+            run: Default::default(),
         },
         created_at: 1_800_000_000_000 + number as i64,
         changes: changes.into_iter().map(|(name, change)| (name.into(), change)).collect(),

@@ -23,6 +23,7 @@ CREATE TABLE checkpoint (
     source INTEGER NOT NULL,
     step INTEGER NOT NULL,
     parents TEXT,
+    run TEXT,
     created_at INTEGER NOT NULL,
     channels BLOB NOT NULL,
     next TEXT NOT NULL,
