@@ -1,6 +1,7 @@
-//! `cargo xtask bench`: what a token costs on its way through Millstream, beside a proxy that only copies bytes.
+//! `cargo xtask bench`: what a token costs on its way through Millstream, beside a proxy that only copies bytes; and what a superstep of a graph
+//! costs, beside LangGraph.
 //!
-//! Three processes on the loopback: a provider that streams as a script says, the server (or the proxy) in the middle, and this driver.
+//! For the streams there are three processes on the loopback: a provider that streams as a script says, the server (or the proxy) in the middle, and this driver.
 //! The middle is measured from outside, by the kernel's own account of its threads and memory. Both ends are the same in one run, so the
 //! ratios hold on any machine; the absolute figures are this machine's.
 
@@ -10,31 +11,39 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod client;
+mod graphs;
 mod measure;
 mod middle;
 mod provider;
 mod proxy;
 mod scenario;
 
-/// Compares the server with a plain byte proxy, on the same streams.
+/// Compares the server with a plain byte proxy on the same streams, and graphs with the same graphs in LangGraph.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
     part: Option<Part>,
     /// The server's binary; the one beside this program unless given.
-    #[arg(long)]
+    #[arg(long, global = true)]
     server: Option<PathBuf>,
     /// Only the rows whose name contains this.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", global = true)]
     only: String,
     /// A tenth of the work, to see that everything runs.
-    #[arg(long)]
+    #[arg(long, global = true)]
     quick: bool,
+    /// Graphs without LangGraph beside them.
+    #[arg(long, global = true)]
+    alone: bool,
 }
 
-/// The other processes of a benchmark are this program too.
 #[derive(Subcommand)]
 enum Part {
+    /// The server beside a byte proxy.
+    Streams,
+    /// Graphs beside LangGraph.
+    Graphs,
+    // The other processes of a benchmark are this program too.
     /// The scripted provider; prints its address.
     #[command(hide = true)]
     Provider(provider::Script),
@@ -47,11 +56,16 @@ enum Part {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let done = match arguments.part {
+    let Arguments { part, server, only, quick, alone } = Arguments::parse();
+    let done = match part {
         Some(Part::Provider(script)) => provider::serve(&script),
         Some(Part::Proxy { target }) => proxy::serve(target),
-        None => scenario::run_all(arguments.server, &arguments.only, arguments.quick),
+        Some(Part::Streams) => scenario::run_all(server, &only, quick),
+        Some(Part::Graphs) => graphs::run_all(&only, quick, alone),
+        None => scenario::run_all(server, &only, quick).and_then(|()| {
+            println!();
+            graphs::run_all(&only, quick, alone)
+        }),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

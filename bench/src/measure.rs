@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// CPU time and memory of a process.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Account {
@@ -25,6 +27,16 @@ impl Account {
         let kilobytes: u64 = resident.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0);
         Ok(Self { cpu: Duration::from_nanos(nanoseconds), memory: kilobytes * 1024 })
     }
+}
+
+/// The time that this process has been on a CPU, all threads, user and kernel.
+pub(crate) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+pub(crate) fn median(samples: &mut [Duration]) -> Duration {
+    quantile(samples, 0.5)
 }
 
 /// The value below which `share` of the samples lie.
