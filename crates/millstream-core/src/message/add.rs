@@ -1,7 +1,5 @@
 //! How a conversation grows: new messages behind the old ones, a known id replaces, a removal removes.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::{Message, Role};
@@ -67,38 +65,47 @@ pub fn join_messages<T: Identified>(old: &mut Vec<T>, mut new: Vec<T>) -> Result
     for message in old.iter_mut().chain(&mut new).filter(|message| message.id().is_none()) {
         message.set_id(Uuid::new_v4().to_string());
     }
-    let mut places: HashMap<String, usize> =
-        old.iter().enumerate().filter_map(|(place, message)| Some((message.id()?.to_owned(), place))).collect();
-    let lost = new.iter().find(|message| {
-        let id = message.id().unwrap_or_default();
+    // A conversation is long and what is new is short: the long one is looked through once, for the ids of the short one.
+    let mut ids: Vec<&str> = new.iter().filter_map(Identified::id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let numbers: Vec<usize> = new.iter().map(|message| ids.partition_point(|id| Some(*id) < message.id())).collect();
+    let mut places = vec![None; ids.len()];
+    for (place, message) in old.iter().enumerate() {
+        if let Some(Ok(number)) = message.id().map(|id| ids.binary_search(&id)) {
+            places[number] = Some(place);
+        }
+    }
+    let lost = new.iter().zip(&numbers).find(|(message, number)| {
         message.is_removal()
-            && !places.contains_key(id)
-            && !new.iter().any(|other| !other.is_removal() && other.id() == Some(id))
+            && places[**number].is_none()
+            && !new.iter().any(|other| !other.is_removal() && other.id() == message.id())
     });
-    if let Some(lost) = lost {
+    if let Some((lost, _)) = lost {
         let message =
             format!("the message {:?} cannot be removed, since it is not there", lost.id().unwrap_or_default());
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let mut removed = Vec::new();
-    for message in new {
-        let id = message.id().unwrap_or_default().to_owned();
-        match places.get(&id) {
-            Some(place) if message.is_removal() => removed.push(*place),
+    for (message, number) in new.into_iter().zip(numbers) {
+        match places[number] {
+            Some(place) if message.is_removal() => removed.push(place),
             Some(place) => {
-                removed.retain(|gone| gone != place);
-                old[*place] = message;
+                removed.retain(|gone| *gone != place);
+                old[place] = message;
             }
             None => {
-                places.insert(id, old.len());
+                places[number] = Some(old.len());
                 old.push(message);
             }
         }
     }
-    let mut place = 0;
-    old.retain(|_| {
-        place += 1;
-        !removed.contains(&(place - 1))
-    });
+    if !removed.is_empty() {
+        let mut place = 0;
+        old.retain(|_| {
+            place += 1;
+            !removed.contains(&(place - 1))
+        });
+    }
     Ok(())
 }
