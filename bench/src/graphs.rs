@@ -38,6 +38,7 @@ enum Graph {
 enum Store {
     Nowhere,
     Memory,
+    Sqlite,
 }
 
 /// A row of the table.
@@ -54,11 +55,14 @@ struct Case {
 const CASES: &[Case] = &[
     case("step of a counter", Graph::Counter, Store::Nowhere, 1000, Some(5.0)),
     case("step of a counter, in memory", Graph::Counter, Store::Memory, 1000, None),
+    case("step of a counter, in SQLite", Graph::Counter, Store::Sqlite, 1000, Some(50.0)),
     case("step of a counter on JSON", Graph::JsonCounter, Store::Nowhere, 1000, Some(5.0)),
     case("step of a chat of 1,000", Graph::Chat, Store::Nowhere, 1000, Some(5.0)),
     case("step of a chat of 1,000, in memory", Graph::Chat, Store::Memory, 1000, None),
+    case("step of a chat of 1,000, in SQLite", Graph::Chat, Store::Sqlite, 1000, Some(50.0)),
     case("task of a fan-out of 100", Graph::FanOut, Store::Nowhere, 100, Some(5.0)),
     case("task of a fan-out of 100, in memory", Graph::FanOut, Store::Memory, 100, None),
+    case("task of a fan-out of 100, in SQLite", Graph::FanOut, Store::Sqlite, 100, Some(50.0)),
     case("token in messages mode", Graph::Tokens, Store::Nowhere, 1000, None),
 ];
 
@@ -139,18 +143,28 @@ fn folder() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// The file for a database of one run, which is not there.
-fn database(whose: &str) -> Result<PathBuf, String> {
-    let file = folder()?.join(format!("{whose}.sqlite"));
-    for ending in ["", "-shm", "-wal"] {
-        let mut name = file.clone().into_os_string();
-        name.push(ending);
-        match fs::remove_file(&name) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(format!("cannot remove {}: {error}", name.display()));
-            }
-            _ => {}
+/// A place for a database, where none is before and after.
+struct Database(PathBuf);
+
+impl Database {
+    fn new(whose: &str) -> Result<Self, String> {
+        let database = Self(folder()?.join(format!("{whose}.sqlite")));
+        database.remove();
+        Ok(database)
+    }
+
+    fn remove(&self) {
+        for ending in ["", "-shm", "-wal"] {
+            let mut name = self.0.clone().into_os_string();
+            name.push(ending);
+            // Mostly it is not there; a database that cannot be removed is one that cannot be made, which is told.
+            let _ = fs::remove_file(&name);
         }
     }
-    Ok(file)
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.remove();
+    }
 }

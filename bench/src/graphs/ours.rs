@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use millstream::ErrorKind;
 use millstream::graph::{self, IntoInput, Json, JsonKind, JsonUpdate, Memory, Schema, Send};
 use millstream::prelude::*;
 use millstream_testkit::{ScriptedModel, Turn};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Graph, SAID, Store};
+use super::{Database, Graph, SAID, Store};
 use crate::measure::cpu_time;
 
 #[derive(State, Clone, Default, Serialize, Deserialize)]
@@ -122,11 +123,15 @@ async fn to_the_end<S: State>(
     input: impl IntoInput<S>,
     size: usize,
 ) -> Result<(Duration, S)> {
-    let run = match store {
-        Store::Nowhere => graph.run(input),
-        Store::Memory => graph.checkpointer(Memory::new()).run(input).thread("thread"),
+    let database = Database::new("ours").map_err(|error| Error::new(ErrorKind::Failed, error))?;
+    // The store is closed after the measurement, with this graph.
+    let graph = match store {
+        Store::Nowhere => graph,
+        Store::Memory => graph.checkpointer(Memory::new()),
+        Store::Sqlite => graph.checkpointer(Sqlite::open(&database.0)?),
     };
-    let run = run.limit(size as u64 + 10);
+    let run = graph.run(input).limit(size as u64 + 10);
+    let run = if store == Store::Nowhere { run } else { run.thread("thread") };
     let before = cpu_time();
     let end = run.await?;
     Ok((cpu_time() - before, end))

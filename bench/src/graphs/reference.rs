@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use super::{Graph, SAID, Store};
+use super::{Database, Graph, SAID, Store};
 
 /// What is installed, exactly.
 const REQUIREMENTS: &str = include_str!("../../reference/requirements.txt");
@@ -19,6 +19,8 @@ pub(super) struct Reference {
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
     versions: String,
+    /// Removed with it.
+    _database: Database,
 }
 
 impl Reference {
@@ -28,8 +30,9 @@ impl Reference {
     /// What is missing on this machine.
     pub(super) fn start() -> Result<Self, String> {
         let python = installed()?;
+        let database = Database::new("reference")?;
         let mut command = Command::new(python);
-        command.args(["-c", PROGRAM, SAID]).arg(super::database("reference")?);
+        command.args(["-c", PROGRAM, SAID]).arg(&database.0);
         // A key of somebody's in the environment must not make it report to a service.
         command.env_remove("LANGSMITH_TRACING").env_remove("LANGCHAIN_TRACING_V2");
         let mut child = command
@@ -39,7 +42,7 @@ impl Reference {
             .map_err(|error| format!("the reference does not start: {error}"))?;
         let orders = child.stdin.take().ok_or("the reference has no standard input")?;
         let answers = BufReader::new(child.stdout.take().ok_or("the reference has no standard output")?);
-        let mut reference = Self { child, orders, answers, versions: String::new() };
+        let mut reference = Self { child, orders, answers, versions: String::new(), _database: database };
         reference.versions = reference.line()?;
         Ok(reference)
     }
@@ -60,6 +63,7 @@ impl Reference {
         let store = match store {
             Store::Nowhere => "nowhere",
             Store::Memory => "memory",
+            Store::Sqlite => "sqlite",
         };
         writeln!(self.orders, "{graph} {store} {size}").map_err(|error| format!("the reference has ended: {error}"))?;
         let answer = self.line()?;
