@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use futures_util::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -280,9 +282,12 @@ impl Cx {
     /// `run_ended` after the end of the run.
     pub async fn emit(&self, body: Body) -> Result<()> {
         self.check_open()?;
-        match &self.run.events {
-            Some(events) => events.send(self.event(body)).await.map_err(|_| run_ended()),
-            None => Ok(()),
+        let Some(events) = &self.run.events else { return Ok(()) };
+        // There nearly always is a place. Waiting for one is boxed, so that the future of whoever emits is small.
+        match events.try_send(self.event(body)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(event)) => events.send(event).boxed().await.map_err(|_| run_ended()),
+            Err(TrySendError::Closed(_)) => Err(run_ended()),
         }
     }
 
