@@ -164,14 +164,16 @@ impl Runnable for Model {
             let input_tokens = request.estimated_tokens();
             let parts = model.provider.open(request, &cx).await?;
             let mut account = OpenMessage::default();
-            let counted = parts.map_ok(move |chunk| account.complete(chunk, input_tokens));
+            let mut counted = parts.map_ok(move |chunk| account.complete(chunk, input_tokens));
             if !cx.wants(Channels::MESSAGES) {
                 return Ok(counted.boxed());
             }
-            let told = counted.and_then(move |chunk| {
-                let cx = cx.clone();
-                async move { cx.emit(Body::Message { chunk: chunk.clone() }).await.map(|()| chunk) }
-            });
+            let told = async_stream::try_stream! {
+                while let Some(chunk) = counted.try_next().await? {
+                    cx.emit(Body::Message { chunk: chunk.clone() }).await?;
+                    yield chunk;
+                }
+            };
             Ok::<_, Error>(told.boxed())
         };
         stream::once(opened).try_flatten().boxed()
