@@ -1,9 +1,10 @@
 //! A run of a graph: described, then awaited or watched in whatever way.
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, Stream, StreamExt, future, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use millstream_core::{Channels, Chunk, Cx, Error, Events, Interrupt, Label, Result, Run, Scope, Streamed, WholeFold};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -228,7 +229,19 @@ impl<S: State> GraphRun<S> {
     where
         T: std::marker::Send,
     {
-        self.watch([mode]).filter_map(move |item| future::ready(item.map(pick).transpose()))
+        let mut items = self.watch([mode]);
+        stream::poll_fn(move |task| {
+            loop {
+                match ready!(items.poll_next_unpin(task)) {
+                    Some(Ok(item)) => match pick(item) {
+                        Some(picked) => return Poll::Ready(Some(Ok(picked))),
+                        None => continue,
+                    },
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                }
+            }
+        })
     }
 
     /// Runs to the end, or until a person is waited for: the state, and the questions.
