@@ -118,6 +118,14 @@ impl Saver {
         self.queue.push_back(checkpointer.put_writes(NewWrites { thread, namespace, checkpoint, writes }));
     }
 
+    /// Saves what is held, unless that is left for the end, and goes on with what is on its way; ready when a save has failed.
+    pub(crate) fn flush_and_poll(&mut self, task: &mut Context<'_>) -> Poll<millstream_core::Error> {
+        if self.durability != Durability::Exit {
+            self.flush();
+        }
+        self.poll(task)
+    }
+
     /// Comes back when everything is saved.
     pub(crate) async fn settle(&mut self) -> Result<()> {
         self.settle_to(0).await

@@ -73,6 +73,20 @@ async fn with_async_a_store_that_is_slower_slows_the_graph_down() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_done_together_is_saved_together_while_others_go_on() {
+    let store = Store::default();
+    let late = notes("late", &store.journal, 5);
+    let graph = graph().node("a", says("a")).node("b", says("b")).node("c", says("c")).node("late", late);
+    let graph = ["a", "b", "c", "late"].into_iter().fold(graph, |graph, node| graph.edge(START, node));
+    let graph = graph.compile().unwrap().checkpointer(store.clone());
+    let run = graph.run(lines([])).thread("t").into_future();
+    assert!(tokio::time::timeout(Duration::from_millis(3), run).await.is_err());
+    let told = store.journal.take();
+    assert_eq!(told.last().map(String::as_str), Some("saved output+output+output"), "{told:?}");
+    assert_eq!(graph.go_on("t").await.unwrap().log, ["a", "b", "c", "late"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn with_exit_the_last_checkpoint_alone_is_saved() {
     let store = Store::slow(10);
     let graph = three(&store, 1);

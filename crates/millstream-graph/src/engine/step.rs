@@ -117,7 +117,7 @@ impl Engine {
         drop(given);
         let mut waiting = waiting.into_iter();
         let mut running: FuturesUnordered<_> = waiting.by_ref().take(self.settings.at_once).collect();
-        let (mut early, mut failure) = (VecDeque::new(), None);
+        let (mut early, mut failure, mut unsaved) = (VecDeque::new(), None, false);
         loop {
             let saver = &mut self.saver;
             let next = poll_fn(|task| {
@@ -130,6 +130,11 @@ impl Engine {
                 match running.poll_next_unpin(task) {
                     // What others have finished by the time one has failed still counts; the rest stops.
                     Poll::Pending if failure.is_some() => Poll::Ready(Ok(None)),
+                    // What has been done is saved while the others go on: together, if it was done together.
+                    Poll::Pending if std::mem::take(&mut unsaved) => {
+                        let failed = saver.as_mut().map_or(Poll::Pending, |saver| saver.flush_and_poll(task));
+                        failed.map(Err)
+                    }
                     next => next.map(Ok),
                 }
             });
@@ -142,10 +147,7 @@ impl Engine {
             if let Err(error) = beside(settled, &mut running, &mut early).await {
                 failure.get_or_insert(error);
             }
-            let saver = self.saver.as_mut().filter(|saver| saver.durability != Durability::Exit);
-            if let (Some(saver), false) = (saver, running.is_empty()) {
-                saver.flush();
-            }
+            unsaved = true;
         }
         failure.map_or(Ok(course), Err)
     }
