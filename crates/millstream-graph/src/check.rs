@@ -58,7 +58,13 @@ fn unreachable<S: State>(graph: &StateGraph<S>) -> Vec<String> {
     if open_branch || !graph.mistakes.is_empty() {
         return Vec::new();
     }
-    let mut reached: BTreeSet<Arc<str>> = BTreeSet::from([START.into()]);
+    // A node to which nothing leads may be the target of a command, and what follows it then runs too.
+    let is_target = |name: &Arc<str>| {
+        graph.edges.iter().any(|edge| edge.to == *name)
+            || graph.branches.iter().any(|branch| branch.targets.iter().flatten().any(|target| target == name))
+    };
+    let mut reached: BTreeSet<Arc<str>> = graph.nodes.keys().filter(|name| !is_target(name)).cloned().collect();
+    reached.insert(START.into());
     loop {
         let along_edges = graph.edges.iter().filter(|edge| edge.from.iter().any(|from| reached.contains(from)));
         let along_branches = graph.branches.iter().filter(|branch| reached.contains(&branch.from));
@@ -71,9 +77,7 @@ fn unreachable<S: State>(graph: &StateGraph<S>) -> Vec<String> {
             break;
         }
     }
-    let has_commands = |name: &Arc<str>| !graph.edges.iter().any(|edge| edge.to == *name);
-    // A node without any edge to it may be the target of a command; one with edges from unreachable nodes only is a mistake.
-    let lost = graph.nodes.keys().filter(|name| !reached.contains(*name) && !has_commands(name));
+    let lost = graph.nodes.keys().filter(|name| !reached.contains(*name));
     lost.map(|name| format!("no path leads to the node {name:?}")).collect()
 }
 

@@ -157,6 +157,19 @@ async fn a_command_changes_and_goes() {
 }
 
 #[tokio::test]
+async fn what_follows_a_node_that_only_a_command_leads_to_is_reached_and_a_ring_beside_the_start_is_not() {
+    async fn pick(_: Arc<Log>, _: Cx) -> Result<Command<Log>> {
+        Ok(Command::goto("b").update(Log::update().log(["pick"])))
+    }
+    let graph = StateGraph::new().node("pick", pick).node("b", says("b", 0)).node("c", says("c", 0));
+    let graph = graph.edge(START, "pick").edge("b", "c");
+    assert_eq!(run(&graph.compile().unwrap()).await, ["pick", "b", "c"]);
+    let ring = StateGraph::new().node("pick", pick).node("b", says("b", 0)).node("c", says("c", 0));
+    let error = ring.edge(START, "pick").edge("b", "c").edge("c", "b").compile().unwrap_err().to_string();
+    assert!(error.contains("no path leads to the node \"b\"") && error.contains("to the node \"c\""), "{error}");
+}
+
+#[tokio::test]
 async fn going_nowhere_is_an_error_that_names_the_nodes() {
     async fn lost(_: Arc<Log>, _: Cx) -> Result<Command<Log>> {
         Ok(Command::goto("nowhere"))

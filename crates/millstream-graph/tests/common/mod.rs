@@ -7,6 +7,7 @@
     reason = "each test file uses its part, and a test may fail this way"
 )]
 
+pub(crate) mod random;
 pub(crate) mod store;
 
 use std::collections::BTreeMap;
