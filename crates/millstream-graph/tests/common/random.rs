@@ -81,6 +81,15 @@ pub(crate) fn without_questions(parts: &[Part]) -> Vec<Part> {
     kept.collect()
 }
 
+/// The parts without graphs that keep one state for all their runs.
+pub(crate) fn without_one_state(parts: &[Part]) -> Vec<Part> {
+    let kept = parts.iter().map(|part| match part {
+        Part::Inside(inner, Way::OneState, times) => Part::Inside(inner.clone(), Way::Node, *times),
+        other => other.clone(),
+    });
+    kept.collect()
+}
+
 /// A node that notes in `ran` what it does, takes a while, and writes how long the log was.
 fn work(name: String, after: u64, ran: &Journal) -> impl Fn(Arc<Log>, Cx) -> Later + use<> {
     let ran = ran.clone();
