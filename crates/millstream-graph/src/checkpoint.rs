@@ -266,7 +266,7 @@ impl WriteKind {
 pub enum Durability {
     /// Before the next superstep begins.
     Sync,
-    /// While the next superstep runs; a crash may lose the last one.
+    /// While the next supersteps run, up to 16 saves behind; a crash may lose those steps.
     #[default]
     Async,
     /// At the end of the run, which saves its last checkpoint only.

@@ -61,6 +61,9 @@ impl<S: State> Graph<S> {
 
     /// As a node of another graph: keeps one state for all its runs in a thread, where the graph around it keeps its own. Otherwise every run of a
     /// graph inside another begins anew, unless the run was interrupted.
+    ///
+    /// A crash may leave that state ahead of the graph around it, whose step is then repeated on it, unless the run has the durability
+    /// [`Sync`](Durability::Sync).
     #[must_use]
     pub fn keeping_one_state(self) -> Self {
         self.kept(Keeping::One)

@@ -7,7 +7,7 @@ mod common;
 mod graphs;
 
 use common::Directory;
-use graphs::random::{build, drive, parts};
+use graphs::random::{build, drive, parts, without_one_state};
 use graphs::{Journal, Log, virtual_time};
 use millstream_graph::{Durability, Graph, Memory};
 use millstream_store::Sqlite;
@@ -30,6 +30,8 @@ proptest! {
         first in 0..APART,
     ) {
         let directory = Directory::new();
+        // What a graph inside keeps for all its runs may be saved before that of the graph around it, unless that is waited for.
+        let parts = if durability == Durability::Sync { parts } else { without_one_state(&parts) };
         virtual_time(async {
             let graph = build(&parts, "n", &Journal::default()).compile().unwrap();
             let memory = graph.clone().checkpointer(Memory::new());

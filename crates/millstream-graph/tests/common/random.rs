@@ -1,6 +1,8 @@
 //! Random graphs whose nodes are deterministic: what they write depends on the state that they are given, and on nothing else.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
@@ -180,7 +182,7 @@ fn add(graph: StateGraph<Log>, part: &Part, name: String, ran: &Journal) -> (Sta
             let graph = graph.node(name.clone(), node(&name, 0)).node(end.clone(), node(&end, 0));
             let graph = graph.node(one.clone(), node(&one, *left)).node(two.clone(), node(&two, *right));
             let graph = graph.edge(&one, &end).edge(&two, &end);
-            let route = move |state: &Log| if state.log.len() % 2 == 0 { one.clone() } else { two.clone() };
+            let route = move |state: &Log| if state.log.len().is_multiple_of(2) { one.clone() } else { two.clone() };
             (graph.branch(&name, route), end)
         }
         Part::Again(times) => {
@@ -276,6 +278,33 @@ pub(crate) async fn next_run(graph: &Graph<Log>, thread: &str) -> GraphRun<Log> 
             }
         }
     }
+}
+
+/// Runs `thread` to its end, but drops what runs when it has been polled so often; gives how often it was polled.
+pub(crate) async fn drive_by_polls(
+    graph: &Graph<Log>,
+    thread: &str,
+    durability: Durability,
+    mut kill: Option<usize>,
+) -> usize {
+    let mut count = 0;
+    for _ in 0..200 {
+        let mut run = Box::pin(next_run(graph, thread).await.durability(durability).outcome());
+        let ended = poll_fn(|task| {
+            if kill == Some(count) {
+                kill = None;
+                return Poll::Ready(None);
+            }
+            count += 1;
+            run.as_mut().poll(task).map(Some)
+        });
+        if let Some(outcome) = ended.await
+            && outcome.unwrap().interrupts.is_none()
+        {
+            return count;
+        }
+    }
+    panic!("the graph does not come to its end");
 }
 
 /// Runs `thread` to its end, but drops what runs after so many events; gives how many events there were.

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use millstream_core::{Error, ErrorKind, Result};
 use millstream_graph::{Checkpoint, Checkpointer, Memory, NewCheckpoint, NewWrites};
+use tokio::task::yield_now;
 use uuid::Uuid;
 
 use super::Journal;
@@ -21,7 +22,7 @@ pub(crate) enum Call {
     PutWrites,
 }
 
-/// [`Memory`], with its calls in a journal, that takes its time and fails when it is told to.
+/// [`Memory`], with its calls in a journal, that is never ready at once, takes its time and fails when it is told to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     pub(crate) memory: Memory,
@@ -78,8 +79,10 @@ impl Store {
     ) -> Result<()> {
         self.journal.note(format!("saving {what}"));
         tokio::time::sleep(Duration::from_millis(self.takes.load(Ordering::Relaxed))).await;
+        yield_now().await;
         self.check(call)?;
         done(&self.memory).await?;
+        yield_now().await;
         self.journal.note(format!("saved {what}"));
         Ok(())
     }
@@ -93,6 +96,7 @@ impl Checkpointer for Store {
         id: Option<Uuid>,
     ) -> BoxFuture<'a, Result<Option<Checkpoint>>> {
         async move {
+            yield_now().await;
             self.check(Call::Get)?;
             self.memory.get(thread, namespace, id).await
         }
@@ -107,6 +111,7 @@ impl Checkpointer for Store {
         limit: Option<usize>,
     ) -> BoxFuture<'a, Result<Vec<Checkpoint>>> {
         async move {
+            yield_now().await;
             self.check(Call::List)?;
             self.memory.list(thread, namespace, before, limit).await
         }
