@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use millstream::graph::ShownMessages;
-use millstream::{Body, Chunk, Event, Finish, Interrupt, Part, Payload, Scope, Task};
+use millstream::{Body, Chunk, Event, Finish, Interrupt, Part, Payload, Scope, ShownMessages, Task};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 

@@ -21,6 +21,7 @@ mod payload;
 mod prompt;
 mod run;
 mod runnable;
+mod shown;
 mod streamed;
 mod tool;
 mod usage;
@@ -46,6 +47,7 @@ pub use payload::Payload;
 pub use prompt::{Prompt, Vars};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::{Input, Runnable};
+pub use shown::ShownMessages;
 pub use streamed::{Chunks, Fold, Streamed, TextFold, WholeFold};
 pub use tool::{
     Goto, IntoToolOutput, Json, OnFailure, Tool, ToolCommand, ToolFailures, ToolOutput, ToolResult, Tools, tool,

@@ -41,6 +41,7 @@ mod channel;
 mod check;
 mod checkpoint;
 mod command;
+mod drawing;
 mod engine;
 mod graph;
 mod host;
@@ -71,13 +72,13 @@ pub use checkpoint::{
     NewWrites, Stored, TaskWrite, WriteKind,
 };
 pub use command::{Command, IntoCommand, Send, Target};
+pub use drawing::{Drawing, DrawnEdge, DrawnKind, DrawnNode};
 pub use graph::Graph;
 pub use json::{Json, JsonKind, JsonUpdate};
 pub use millstream_macros::State;
 pub use mode::{Item, Items, Mode};
 pub use node::{Node, Retry};
 pub use reduce::{append, max, merge, sum};
-pub use returned::ShownMessages;
 pub use run::{GraphRun, Outcome};
 #[doc(hidden)]
 pub use serde;

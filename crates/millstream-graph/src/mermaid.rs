@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::build::{END, START};
+use crate::drawing::{Drawing, DrawnKind};
 use crate::graph::Graph;
-use crate::plan::{Exits, NodeIndex};
 use crate::state::State;
 
 impl<S: State> Graph<S> {
@@ -23,41 +23,28 @@ impl<S: State> Graph<S> {
     /// # Ok::<(), millstream_core::Error>(())
     /// ```
     pub fn mermaid(&self) -> String {
-        let plan = &self.plan;
-        let mut text = format!("flowchart TD\n  {START}([start])\n");
-        for node in &plan.nodes {
-            let shape = if node.spec.deferred { ["[/", "/]"] } else { ["[", "]"] };
-            line(&mut text, format_args!("{}{}\"{}\"{}", id(&node.name), shape[0], quoted(&node.name), shape[1]));
+        self.drawing().mermaid()
+    }
+}
+
+impl Drawing {
+    /// The drawing as a Mermaid flowchart: see [`Graph::mermaid`].
+    pub fn mermaid(&self) -> String {
+        let mut text = String::from("flowchart TD\n");
+        for node in &self.nodes {
+            let (open, label, close) = match node.kind {
+                DrawnKind::Start => ("([", "start".to_owned(), "])"),
+                DrawnKind::End => ("([", "end".to_owned(), "])"),
+                DrawnKind::Node => ("[", quoted(&node.id), "]"),
+                DrawnKind::Deferred => ("[/", quoted(&node.id), "/]"),
+            };
+            line(&mut text, format_args!("{}{open}{label}{close}", id(&node.id)));
         }
-        line(&mut text, format_args!("{END}([end])"));
-        self.draw_exits(&mut text, START, &plan.start);
-        for node in &plan.nodes {
-            self.draw_exits(&mut text, &id(&node.name), &node.exits);
-        }
-        for join in &plan.joins {
-            let from: Vec<String> = join.from.iter().map(|from| self.id(*from)).collect();
-            line(&mut text, format_args!("{} --> {}", from.join(" & "), self.id(join.to)));
+        for edge in &self.edges {
+            let arrow = if edge.conditional { "-.->" } else { "-->" };
+            line(&mut text, format_args!("{} {arrow} {}", id(&edge.source), id(&edge.target)));
         }
         text
-    }
-
-    fn draw_exits(&self, text: &mut String, from: &str, exits: &Exits) {
-        for to in &exits.next {
-            line(text, format_args!("{from} --> {}", self.id(*to)));
-        }
-        for branch in &exits.branches {
-            let all = || self.plan.nodes.iter().map(|node| node.name.clone()).chain([END.into()]).collect();
-            for to in branch.targets.clone().unwrap_or_else(all) {
-                line(text, format_args!("{from} -.-> {}", id(&to)));
-            }
-        }
-        if exits.ends {
-            line(text, format_args!("{from} --> {END}"));
-        }
-    }
-
-    fn id(&self, node: NodeIndex) -> String {
-        id(&self.plan.node(node).name)
     }
 }
 
@@ -68,7 +55,7 @@ fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
 
 /// A name as Mermaid takes it for an id.
 fn id(name: &str) -> String {
-    if name == END {
+    if name == END || name == START {
         return name.to_owned();
     }
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("_{:x}_", u32::from(c)) };
@@ -78,5 +65,5 @@ fn id(name: &str) -> String {
 }
 
 fn quoted(name: &str) -> String {
-    name.replace('"', "#quot;")
+    format!("\"{}\"", name.replace('"', "#quot;"))
 }

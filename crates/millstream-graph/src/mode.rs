@@ -7,12 +7,11 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use millstream_core::{
-    Body, Channels, CheckpointEvent, Chunk, Event, Events, Interrupt, Message, Payload, Result, Scope, Streamed, Task,
-    TaskError,
+    Body, Channels, CheckpointEvent, Chunk, Event, Events, Interrupt, Message, Payload, Result, Scope, ShownMessages,
+    Streamed, Task, TaskError,
 };
 use serde_json::Value;
 
-use crate::returned::ShownMessages;
 use crate::state::State;
 
 /// What to watch.

@@ -2,14 +2,11 @@
 
 use std::collections::HashSet;
 
-use millstream_core::{Body, Channels, Cx, Event, Part, Payload, Result};
+use millstream_core::{Body, Channels, Cx, Payload, Result};
 use serde_json::Value;
 
 use crate::answer::Sent;
 use crate::tell::Tell;
-
-/// The tag of models that nobody wants to hear; LangGraph's `nostream`.
-const UNHEARD: &str = "nostream";
 
 /// The messages that are in a graph's state, or were: nodes that return one of these do not say anything new.
 #[derive(Debug, Default)]
@@ -59,35 +56,4 @@ fn is_message(value: &Value) -> bool {
     let known = ["human", "ai", "system", "tool", "function", "chat", "remove", "AIMessageChunk"];
     value.get("content").is_some()
         && value.get("type").and_then(Value::as_str).is_some_and(|kind| known.contains(&kind))
-}
-
-/// Which messages were shown, so that each is shown once: as its model tells it, or whole when a node returns it and its model was not
-/// heard.
-///
-/// For readers of a graph's [`Event`]s; [`GraphRun::messages`](crate::GraphRun::messages) does it by itself.
-#[derive(Debug, Default)]
-pub struct ShownMessages(HashSet<String>);
-
-impl ShownMessages {
-    /// Whether `event` tells something of a message that is to be shown. To be asked once for each event that may be shown at all.
-    pub fn shows(&mut self, event: &Event) -> bool {
-        match &event.body {
-            Body::Message { .. } if event.scope.tags.iter().any(|tag| tag == UNHEARD) => false,
-            Body::Message { chunk } => {
-                for part in chunk {
-                    match part {
-                        Part::Start { id, .. } => drop(self.0.insert(id.to_string())),
-                        Part::Note { note, .. } => self.0.extend(note.id.as_deref().map(str::to_owned)),
-                        _ => {}
-                    }
-                }
-                true
-            }
-            Body::MessageReturned { message } => {
-                let id = message.downcast::<Value>().map_or_else(|| id_of(&message.json()), id_of);
-                id.is_none_or(|id| self.0.insert(id))
-            }
-            _ => false,
-        }
-    }
 }
