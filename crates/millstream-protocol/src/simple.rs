@@ -5,18 +5,21 @@
 //! |---|---|---|---|
 //! | SSE, plain | `data: token` | `data: [DONE]` | `event: error` |
 //! | SSE, `?format=json` | `{"token"}` | `{"done":true,"reason"}` | `{"error","code","retryable"}` |
+//! | SSE, agent | `{"type":"token","content"}` | `{"type":"done","reason"}` | `{"type":"error","error"}` |
 //! | WebSocket, plain | the token | `[DONE]` | close 1011 |
 //! | WebSocket, `chat.v1.json` | `{"type":"token","text"}` | `{"type":"done","reason"}` | `{"type":"error","code","message"}` |
 
+mod agent;
 mod json;
 mod plain;
-mod question;
+mod request;
 mod said;
 mod socket;
 
+pub use agent::AgentEvents;
 pub use json::JsonEvents;
 pub use plain::{PlainEvents, PlainTexts};
-pub use question::{Question, QuestionError};
+pub use request::{AgentRequest, Question, RequestError};
 pub use socket::{Ask, ClientFrame, JsonFrames, bad_frame, close_object};
 
 /// The WebSocket subprotocol of the JSON form.

@@ -7,7 +7,9 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
 use axum::routing::{get, post};
-use millstream::{Chain, Message, Messages, Vars};
+use millstream::graph::{Chat, Graph};
+use millstream::{Chain, Channels, Message, Messages, Runnable, Vars};
+use millstream_protocol::simple::AgentRequest;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,15 +19,16 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
 use crate::http::{self, Problem};
-use crate::run::{Attached, Runs, Start};
+use crate::run::{Attached, Runs, Start, ViewKind};
 use crate::socket;
 
-/// The state of one worker. Its chain, and the connections to model providers in it, are its own; runs are found from every worker.
+/// The state of one worker. Its chain and its agent, and the connections to model providers in them, are its own; runs are found from every worker.
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) runs: Arc<Runs>,
-    pub(crate) chat: Chain<Vars, Message>,
+    pub(crate) chat: Option<Chain<Vars, Message>>,
+    pub(crate) agent: Option<Graph<Chat>>,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server is to stop.
     pub(crate) stopping: CancellationToken,
@@ -41,8 +44,34 @@ impl App {
         history: Messages,
         linger: Option<std::time::Duration>,
     ) -> Result<Attached, Problem> {
-        let start = Start { chain: &self.chat, tasks: &self.tasks, history, question, linger };
-        self.runs.start(start).ok_or_else(Problem::busy)
+        let chat = self.chat.as_ref().ok_or_else(|| Problem::not_served("chat"))?;
+        let mut conversation = history.clone();
+        conversation.push(Message::human(question.clone()));
+        let start = Start { tasks: &self.tasks, form: ViewKind::PlainEvents, conversation, thread: None, linger };
+        let vars = Vars::new().with("question", question).with("history", history);
+        let channels = Channels::MESSAGES | Channels::CUSTOM;
+        let attached = self
+            .runs
+            .start(start, |id, cancel| chat.run(vars).id(id).cancel_with(cancel).channels(channels).events())?;
+        Ok(attached)
+    }
+
+    /// Starts a run of the agent, with its first reader.
+    pub(crate) fn ask_agent(&self, request: AgentRequest) -> Result<Attached, Problem> {
+        let agent = self.agent.as_ref().ok_or_else(|| Problem::not_served("agent"))?;
+        let AgentRequest { message, thread } = request;
+        let start = Start {
+            tasks: &self.tasks,
+            form: ViewKind::AgentEvents,
+            conversation: Messages::default(),
+            thread: Some(thread.into()),
+            linger: self.config.linger,
+        };
+        let channels = Channels::MESSAGES | Channels::CUSTOM | Channels::TASKS | Channels::TOOLS;
+        let attached = self.runs.start(start, |id, cancel| {
+            agent.run(Chat::human(message)).id(id).cancel_with(cancel).channels(channels).events()
+        })?;
+        Ok(attached)
     }
 
     /// All routes.
@@ -50,6 +79,8 @@ impl App {
         let cors = cross_origin(&self.config.cors_origins);
         let routes = Router::new()
             .route("/chat/stream", get(http::chat::by_get).head(http::chat::head).post(http::chat::by_post))
+            .route("/agent/stream", get(http::agent::by_get).head(http::agent::head).post(http::agent::by_post))
+            .route("/agent/graph", get(http::agent::graph))
             .route("/runs/{run}", get(http::runs::status))
             .route("/runs/{run}/stream", get(http::runs::watch).head(http::runs::head))
             .route("/runs/{run}/events", get(http::runs::events))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 
+pub(crate) mod agent;
 pub(crate) mod body;
 pub(crate) mod chat;
 pub(crate) mod origin;
@@ -32,7 +33,9 @@ pub(crate) async fn info(State(app): State<App>) -> Json<Value> {
 
 /// Any path that is not there.
 pub(crate) async fn not_found() -> Problem {
-    Problem::not_found("there is nothing at this path; the page is at /, the chat at POST /chat/stream")
+    Problem::not_found(
+        "there is nothing at this path; the page is at /, the chat at POST /chat/stream, the agent at POST /agent/stream",
+    )
 }
 
 /// A path that is there, asked in a way that it is not; the header `Allow` says how.

@@ -4,9 +4,10 @@ mod log;
 mod registry;
 mod rendering;
 mod task;
+mod thread;
 mod viewer;
 
-pub(crate) use registry::{Found, Runs, Start};
+pub(crate) use registry::{Found, Refused, Runs, Start};
 pub(crate) use rendering::ViewKind;
 pub(crate) use task::{Attached, ServerRun};
 pub(crate) use viewer::Viewer;

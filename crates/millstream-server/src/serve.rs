@@ -12,6 +12,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use millstream::graph::{Chat, Graph};
 use millstream::{Chain, Message, Runnable, Vars};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -29,12 +30,14 @@ mod accept;
 const GRACE: Duration = Duration::from_secs(5);
 
 type ChatFactory = dyn Fn() -> Chain<Vars, Message> + Send + Sync;
+type AgentFactory = dyn Fn() -> millstream::Result<Graph<Chat>> + Send + Sync;
 
 /// A server to start: see the crate's first page for an example.
 #[must_use = "a server does nothing until it is started"]
 pub struct Server {
     config: Config,
     chat: Option<Arc<ChatFactory>>,
+    agent: Option<Arc<AgentFactory>>,
     model: Value,
 }
 
@@ -59,14 +62,17 @@ pub enum ServeError {
     #[error("cannot start a worker thread: {0}")]
     Worker(#[source] io::Error),
     /// There is nothing to serve.
-    #[error("the server has nothing to serve; give it a chain with Server::chat")]
+    #[error("the server has nothing to serve; give it a chain with Server::chat, or an agent with Server::agent")]
     NothingToServe,
+    /// The agent cannot be built.
+    #[error("the agent cannot be built: {0}")]
+    Agent(#[source] millstream::Error),
 }
 
 impl Server {
     /// A server with `config`, and nothing to serve yet.
     pub fn new(config: Config) -> Self {
-        Self { config, chat: None, model: Value::Null }
+        Self { config, chat: None, agent: None, model: Value::Null }
     }
 
     /// Serves the chain at `/chat/stream`, `/ws/chat` and the page. It takes the variables `question` and `history`.
@@ -77,6 +83,24 @@ impl Server {
         C: Runnable<Input = Vars, Output = Message>,
     {
         self.chat = Some(Arc::new(move || chain().named("chat")));
+        self
+    }
+
+    /// Serves the agent at `/agent/stream` and the page: a graph whose state is a conversation.
+    ///
+    /// `agent` is called once per worker, since connections to model providers belong to the worker that opened them.
+    ///
+    /// ```no_run
+    /// use millstream::graph::react;
+    /// use millstream::prelude::*;
+    /// use millstream_server::{Config, Server};
+    ///
+    /// let server = Server::new(Config::default()).agent(|| react(Model::from(Demo::default()), []));
+    /// server.start()?.wait();
+    /// # Ok::<(), millstream_server::ServeError>(())
+    /// ```
+    pub fn agent(mut self, agent: impl Fn() -> millstream::Result<Graph<Chat>> + Send + Sync + 'static) -> Self {
+        self.agent = Some(Arc::new(agent));
         self
     }
 
@@ -91,32 +115,45 @@ impl Server {
     /// # Errors
     /// If the address cannot be had, or there is nothing to serve.
     pub fn start(self) -> Result<Running, ServeError> {
-        let chat = self.chat.ok_or(ServeError::NothingToServe)?;
+        if self.chat.is_none() && self.agent.is_none() {
+            return Err(ServeError::NothingToServe);
+        }
+        let (chat, agent) = (self.chat, self.agent);
         let address = probe(self.config.listen)?;
         let config = Arc::new(Config { listen: address, ..self.config });
         let stop = CancellationToken::new();
         let runs = Arc::new(Runs::new(config.limits.clone(), stop.clone()));
-        let info = json!({ "name": "millstream", "version": env!("CARGO_PKG_VERSION"), "model": self.model });
-        let info = Arc::new(info);
+        let info = Arc::new(json!({
+            "name": "millstream",
+            "version": env!("CARGO_PKG_VERSION"),
+            "model": self.model,
+            "chat": chat.is_some(),
+            "agent": agent.is_some(),
+        }));
         let count = config.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         let listeners = (0..count).map(|_| listen(address, true)).collect::<Result<Vec<_>, _>>()?;
+        // Workers that have started must not stay when another cannot.
+        let unless_started = stop.clone().drop_guard();
         let mut workers = Vec::with_capacity(count);
         for (number, listener) in listeners.into_iter().enumerate() {
             let (config, runs, info) = (config.clone(), runs.clone(), info.clone());
-            let (chat, stop) = (chat.clone(), stop.clone());
+            let (chat, agent, stop) = (chat.clone(), agent.clone(), stop.clone());
             let (ready, is_ready) = mpsc::sync_channel(1);
             let work = move || {
                 let stopping = stop.clone();
-                let app = move || App { config, runs, chat: chat(), tasks: TaskTracker::new(), stopping, info };
+                let app = move || {
+                    let chat = chat.map(|chat| chat());
+                    let agent = agent.map(|agent| agent()).transpose().map_err(ServeError::Agent)?;
+                    Ok(App { config, runs, chat, agent, tasks: TaskTracker::new(), stopping, info })
+                };
                 work(listener, app, &stop, &ready);
             };
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
             workers.push(thread.spawn(work).map_err(ServeError::Worker)?);
-            is_ready
-                .recv()
-                .unwrap_or_else(|_| Err(io::Error::other("the worker ended at once")))
-                .map_err(ServeError::Worker)?;
+            let ended = |_| Err(ServeError::Worker(io::Error::other("the worker ended at once")));
+            is_ready.recv().unwrap_or_else(ended)?;
         }
+        unless_started.disarm();
         Ok(Running { address, stop, workers })
     }
 }
@@ -124,9 +161,9 @@ impl Server {
 /// One worker: its runtime, its socket, its part of the runs.
 fn work(
     listener: TcpListener,
-    app: impl FnOnce() -> App,
+    app: impl FnOnce() -> Result<App, ServeError>,
     stop: &CancellationToken,
-    ready: &mpsc::SyncSender<io::Result<()>>,
+    ready: &mpsc::SyncSender<Result<(), ServeError>>,
 ) {
     let started = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
         let _inside = runtime.enter();
@@ -136,12 +173,18 @@ fn work(
         Ok((listener, runtime)) => (listener, runtime),
         Err(error) => {
             // The starter waits for exactly one word.
-            let _ = ready.send(Err(error));
+            let _ = ready.send(Err(ServeError::Worker(error)));
             return;
         }
     };
     runtime.block_on(async {
-        let app = app();
+        let app = match app() {
+            Ok(app) => app,
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
         let _ = ready.send(Ok(()));
         let tasks = app.tasks.clone();
         let limits = app.config.limits.clone();

@@ -2,6 +2,7 @@
 
 use millstream_core::{Event, ToolCall, Usage};
 use serde::Serialize;
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::said::{Listener, Said, place};
@@ -22,6 +23,10 @@ enum Data<'a> {
     Token(&'a str),
     Reasoning(&'a str),
     ToolCall(Call<'a>),
+    ToolResult {
+        id: &'a str,
+        content: String,
+    },
     #[serde(untagged)]
     Done {
         done: bool,
@@ -50,6 +55,24 @@ impl<'a> From<&'a ToolCall> for Call<'a> {
     }
 }
 
+impl<'a> Data<'a> {
+    /// What is said, if this form has it.
+    fn of(said: &'a Said<'_>) -> Option<Self> {
+        Some(match said {
+            Said::Token(text) => Self::Token(text),
+            Said::Reasoning(text) => Self::Reasoning(text),
+            Said::Call(call) => Self::ToolCall(Call::from(call)),
+            Said::Result(result) => {
+                let id = result.tool_call_id.as_deref().unwrap_or_default();
+                Self::ToolResult { id, content: result.text() }
+            }
+            Said::Done { reason, finished } => Self::Done { done: true, reason, usage: finished.usage.as_ref() },
+            Said::Failed { code, message, retryable } => Self::Error { error: message, code, retryable: *retryable },
+            _ => return None,
+        })
+    }
+}
+
 impl JsonEvents {
     /// The view of the run `run`.
     pub fn new(run: Uuid) -> Self {
@@ -60,18 +83,10 @@ impl JsonEvents {
 impl View for JsonEvents {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
         let heard = self.listener.hear(event);
-        for (number, said) in heard.iter().enumerate() {
-            let position = place(seq, number, heard.len());
-            let data = match said {
-                Said::Token(text) => Data::Token(text),
-                Said::Reasoning(text) => Data::Reasoning(text),
-                Said::Call(call) => Data::ToolCall(Call::from(call)),
-                Said::Done { reason, finished } => Data::Done { done: true, reason, usage: finished.usage.as_ref() },
-                Said::Failed { code, message, retryable } => {
-                    Data::Error { error: message, code, retryable: *retryable }
-                }
-            };
-            frames.push(position, |out| sse::json_event(out, Cursor { run: self.run, position }, &data));
+        let data: SmallVec<[Data<'_>; 1]> = heard.iter().filter_map(Data::of).collect();
+        for (number, one) in data.iter().enumerate() {
+            let position = place(seq, number, data.len());
+            frames.push(position, |out| sse::json_event(out, Cursor { run: self.run, position }, one));
         }
     }
 }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::DONE;
-use super::said::{Listener, Said, failed, place};
+use super::said::{Listener, Said, failed, is_whole, place};
 use crate::frames::{Frames, View};
 use crate::position::Cursor;
 use crate::sse;
@@ -43,16 +43,16 @@ impl View for PlainEvents {
         let mut plain: SmallVec<[Plain<'_>; 1]> = SmallVec::new();
         for said in self.listener.hear(event) {
             match said {
-                Said::Token(text) => match self.lines.normalise(text) {
+                Said::Token(text) => match self.lines.of(text) {
                     Cow::Borrowed(text) => plain.extend(around_markers(text).map(|piece| Plain::Text(piece.into()))),
                     Cow::Owned(text) => {
                         plain.extend(around_markers(&text).map(|piece| Plain::Text(piece.to_owned().into())))
                     }
                 },
-                Said::Done { reason: "stopped", finished } => plain.push(Plain::Error(error(&failed(finished)))),
-                Said::Done { .. } => plain.push(Plain::Text(DONE.into())),
+                Said::Done { reason, .. } if is_whole(reason) => plain.push(Plain::Text(DONE.into())),
+                Said::Done { finished, .. } => plain.push(Plain::Error(error(&failed(finished)))),
                 Said::Failed { .. } => plain.push(Plain::Error(error(&said))),
-                Said::Reasoning(_) | Said::Call(_) => {}
+                _ => {}
             }
         }
         for (number, event) in plain.iter().enumerate() {
@@ -83,12 +83,12 @@ pub struct PlainTexts {
 
 impl View for PlainTexts {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
-        let mut texts: SmallVec<[&str; 2]> = SmallVec::new();
+        let mut texts: SmallVec<[Cow<'_, str>; 2]> = SmallVec::new();
         for said in self.listener.hear(event) {
             match said {
-                Said::Token(DONE) => texts.extend([&DONE[..CUT], &DONE[CUT..]]),
+                Said::Token(text) if text == DONE => texts.extend([DONE[..CUT].into(), DONE[CUT..].into()]),
                 Said::Token(text) => texts.push(text),
-                Said::Done { reason, .. } if reason != "stopped" => texts.push(DONE),
+                Said::Done { reason, .. } if is_whole(reason) => texts.push(DONE.into()),
                 _ => {}
             }
         }
@@ -108,6 +108,13 @@ struct LineEnds {
 }
 
 impl LineEnds {
+    fn of<'a>(&mut self, text: Cow<'a, str>) -> Cow<'a, str> {
+        match text {
+            Cow::Borrowed(text) => self.normalise(text),
+            Cow::Owned(text) => Cow::Owned(self.normalise(&text).into_owned()),
+        }
+    }
+
     fn normalise<'a>(&mut self, text: &'a str) -> Cow<'a, str> {
         let text = if self.after_cr { text.strip_prefix('\n').unwrap_or(text) } else { text };
         self.after_cr = text.ends_with('\r');

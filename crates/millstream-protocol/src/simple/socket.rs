@@ -3,6 +3,7 @@
 use millstream_core::{Event, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use smallvec::SmallVec;
 use uuid::Uuid;
 
 use super::Question;
@@ -129,6 +130,11 @@ enum Frame<'a> {
         tool: &'a str,
         args: &'a Value,
     },
+    ToolResult {
+        seq: u64,
+        call_id: &'a str,
+        content: String,
+    },
     Done {
         seq: u64,
         reason: &'a str,
@@ -146,19 +152,31 @@ enum Frame<'a> {
 impl View for JsonFrames {
     fn see(&mut self, seq: u64, event: &Event, frames: &mut Frames) {
         let heard = self.listener.hear(event);
-        for (number, said) in heard.iter().enumerate() {
-            let frame = match said {
-                Said::Token(text) => Frame::Token { seq, text },
-                Said::Reasoning(text) => Frame::Reasoning { seq, text },
-                Said::Call(call) => Frame::ToolCall { seq, call_id: &call.id, tool: &call.name, args: &call.args },
-                Said::Done { reason, finished } => Frame::Done { seq, reason, usage: finished.usage.as_ref() },
-                Said::Failed { code, message, retryable } => Frame::Error { seq, code, message, retryable: *retryable },
-            };
-            frames.push(place(seq, number, heard.len()), |out| {
-                out.json(&frame);
+        let said: SmallVec<[Frame<'_>; 1]> = heard.iter().filter_map(|said| Frame::of(seq, said)).collect();
+        for (number, frame) in said.iter().enumerate() {
+            frames.push(place(seq, number, said.len()), |out| {
+                out.json(frame);
                 out.reopen();
             });
         }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// What is said, if this form has it.
+    fn of(seq: u64, said: &'a Said<'_>) -> Option<Self> {
+        Some(match said {
+            Said::Token(text) => Self::Token { seq, text },
+            Said::Reasoning(text) => Self::Reasoning { seq, text },
+            Said::Call(call) => Self::ToolCall { seq, call_id: &call.id, tool: &call.name, args: &call.args },
+            Said::Result(result) => {
+                let call_id = result.tool_call_id.as_deref().unwrap_or_default();
+                Self::ToolResult { seq, call_id, content: result.text() }
+            }
+            Said::Done { reason, finished } => Self::Done { seq, reason, usage: finished.usage.as_ref() },
+            Said::Failed { code, message, retryable } => Self::Error { seq, code, message, retryable: *retryable },
+            _ => return None,
+        })
     }
 }
 

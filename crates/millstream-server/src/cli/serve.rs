@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -106,7 +107,12 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     };
     let (info, says) = (model::info(&found), found.to_string());
     let system = arguments.system;
-    let server = Server::new(config).chat(move || model::chat(&found, &system)).model_info(info);
+    let found = Arc::new(found);
+    let agent_model = found.clone();
+    let server = Server::new(config)
+        .chat(move || model::chat(&found, &system))
+        .agent(move || model::agent(&agent_model))
+        .model_info(info);
     // Before the server is there: whoever sees that it is may stop it at once.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -122,7 +128,7 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     let url = running.url();
     let greeting = format!(
         "millstream serves {url}\n  model   {says}\n  page    {url}/\n  curl    curl -N {url}/chat/stream -H 'content-type: \
-         application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
+         application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  agent   {url}/agent/stream\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
         url.replacen("http", "ws", 1)
     );
     // Whoever started the server may have closed its end; the server is there all the same.

@@ -9,6 +9,7 @@ use millstream_protocol::simple::Question;
 
 use super::{Problem, body, query, stream};
 use crate::app::App;
+use crate::run::ViewKind;
 
 /// `POST /chat/stream` with `{"question": "..."}`. With a `Last-Event-ID` it comes back to a run, whatever the body says.
 pub(crate) async fn by_post(
@@ -17,14 +18,11 @@ pub(crate) async fn by_post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let form = stream::form(query.as_deref())?;
-    if let Some(cursor) = stream::cursor(&headers, query.as_deref())? {
-        return stream::resumed(&app, cursor, form);
-    }
-    body::check_json(&headers)?;
-    let Question(question) = Question::from_json(&body)?;
-    let attached = app.ask(question, Messages::default(), app.config.linger)?;
-    Ok(stream::started(&app, attached, form).await)
+    answer(&app, query.as_deref(), &headers, || {
+        body::check_json(&headers)?;
+        Ok(Question::from_json(&body)?)
+    })
+    .await
 }
 
 /// `GET /chat/stream?question=...`, for `EventSource`.
@@ -34,18 +32,25 @@ pub(crate) async fn by_get(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = query.as_deref();
-    let form = stream::form(query)?;
-    if let Some(cursor) = stream::cursor(&headers, query)? {
-        return stream::resumed(&app, cursor, form);
-    }
-    let missing = || Problem::from(millstream_protocol::simple::QuestionError::Missing);
-    let question = query::value(query, "question")?.ok_or_else(missing)?;
-    Question::check(&question)?;
-    let attached = app.ask(question, Messages::default(), app.config.linger)?;
-    Ok(stream::started(&app, attached, form).await)
+    answer(&app, query, &headers, || Ok(Question::new(query::value(query, "question")?)?)).await
 }
 
 /// `HEAD`: what a stream would look like. It never starts a run.
 pub(crate) async fn head() -> Response {
     stream::head()
+}
+
+async fn answer(
+    app: &App,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    question: impl FnOnce() -> Result<Question, Problem>,
+) -> Result<Response, Problem> {
+    let form = stream::form(query, ViewKind::PlainEvents)?;
+    if let Some(cursor) = stream::cursor(headers, query)? {
+        return stream::resumed(app, cursor, form);
+    }
+    let Question(question) = question()?;
+    let attached = app.ask(question, Messages::default(), app.config.linger)?;
+    Ok(stream::started(app, attached, form).await)
 }

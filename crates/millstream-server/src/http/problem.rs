@@ -5,8 +5,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use millstream::PublicError;
 use millstream_protocol::CursorError;
-use millstream_protocol::simple::QuestionError;
+use millstream_protocol::simple::RequestError;
 use serde_json::json;
+
+use crate::run::Refused;
 
 /// A request that is refused: `{"error": {"message", "type", "param", "code"}}`.
 #[derive(Debug)]
@@ -45,6 +47,11 @@ impl Problem {
     /// 404: no such run. Reading never starts one.
     pub(crate) fn unknown_run() -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown_run", "this server knows no such run; ask again to start a new one")
+    }
+
+    /// 404: this server was not given what is asked for.
+    pub(crate) fn not_served(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_served", format!("this server serves no {what}"))
     }
 
     /// 410: the run was here.
@@ -88,6 +95,14 @@ impl Problem {
         Self { retry_after: Some(1), ..problem }
     }
 
+    /// 409: too many wait in one conversation.
+    pub(crate) fn thread_busy() -> Self {
+        let message =
+            "this conversation has as many messages waiting as it may; read its answers, or name another thread_id";
+        let problem = Self::new(StatusCode::CONFLICT, "thread_busy", message);
+        Self { retry_after: Some(1), ..problem }.about("thread_id")
+    }
+
     /// A run that failed before it had said anything.
     pub(crate) fn of_run(error: &PublicError) -> Self {
         let status = match error.code.as_str() {
@@ -124,12 +139,21 @@ impl Problem {
     }
 }
 
-impl From<QuestionError> for Problem {
-    fn from(error: QuestionError) -> Self {
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
         if error.is_syntax() {
             return Self::bad_request(error.to_string());
         }
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", error.to_string()).about("question")
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", error.to_string()).about(error.field())
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Busy => Self::busy(),
+            Refused::ThreadBusy => Self::thread_busy(),
+        }
     }
 }
 

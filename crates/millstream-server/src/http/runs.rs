@@ -50,7 +50,7 @@ pub(crate) async fn watch(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let run = find(&app, &id)?;
-    let form = stream::form(query.as_deref())?;
+    let form = stream::form(query.as_deref(), run.form)?;
     let start = Cursor { run: run.id, position: Position::START };
     let cursor = stream::cursor(&headers, query.as_deref())?.unwrap_or(start);
     if cursor.run != run.id {

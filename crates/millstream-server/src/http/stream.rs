@@ -17,14 +17,14 @@ use super::{Problem, query};
 use crate::app::App;
 use crate::run::{Attached, Found, ViewKind, Viewer};
 
-/// Which form of the simple protocol the query asks for.
-pub(crate) fn form(query: Option<&str>) -> Result<ViewKind, Problem> {
+/// Which form of the simple protocol the query asks for; `default` if none.
+pub(crate) fn form(query: Option<&str>, default: ViewKind) -> Result<ViewKind, Problem> {
     match query::value(query, "format")?.as_deref() {
-        None | Some("text" | "plain") => Ok(ViewKind::PlainEvents),
+        None => Ok(default),
+        Some("text" | "plain") => Ok(ViewKind::PlainEvents),
         Some("json") => Ok(ViewKind::JsonEvents),
-        Some(other) => {
-            Err(Problem::bad_request(format!("there is no format {other:?}; use format=json, or none for text")))
-        }
+        Some("agent") => Ok(ViewKind::AgentEvents),
+        Some(other) => Err(Problem::bad_request(format!("there is no format {other:?}; use plain, json or agent"))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use millstream::{Body, Event, Finished, Message, MessageFold, Part};
+use millstream::{Body, Event, Finished, Message, MessageFold, Part, Payload};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ impl RunLog {
                         entries.push(Event::new(event.scope.clone(), Body::Message { chunk }));
                     }
                 }
-                _ => entries.push(event),
+                body => entries.push(Event::new(event.scope, kept(body))),
             }
             (entries.events.len() as u64, entries.bytes)
         };
@@ -137,8 +137,21 @@ impl RunLog {
 impl Entries {
     fn push(&mut self, event: Event) {
         self.bytes += size_of::<Event>() + text_length(&event);
-        self.answering |= matches!(event.body, Body::Message { .. });
+        self.answering |=
+            matches!(event.body, Body::Message { .. } | Body::MessageReturned { .. } | Body::ToolStarted { .. });
         self.events.push(event);
+    }
+}
+
+/// What the log keeps of an event. The states of a graph are not what it says, and why one of its tasks failed is not for clients.
+fn kept(body: Body) -> Body {
+    match body {
+        Body::TaskStarted { task, .. } => Body::TaskStarted { task, input: Payload::new(()) },
+        Body::TaskFinished { task, mut error, .. } => {
+            error.iter_mut().for_each(|error| error.message.clear());
+            Body::TaskFinished { task, result: Vec::new(), error }
+        }
+        body => body,
     }
 }
 
@@ -146,6 +159,9 @@ fn text_length(event: &Event) -> usize {
     match &event.body {
         Body::Message { chunk } => chunk.iter().map(part_length).sum(),
         Body::Custom { value } => value.to_string().len(),
+        Body::MessageReturned { message } => message.json().to_string().len(),
+        Body::ToolStarted { call } => call.args.to_string().len(),
+        Body::ToolFinished { result } => result.text().len(),
         _ => 0,
     }
 }

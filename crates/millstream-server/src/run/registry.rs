@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use millstream::{Chain, Channels, Message, Messages, Runnable, Vars};
+use millstream::{Events, Messages};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::rendering::ViewKind;
 use super::task::{Attached, ServerRun};
+use super::thread::Threads;
 use crate::config::Limits;
 
 /// How many runs that are gone are remembered as such (410 rather than 404).
@@ -28,6 +30,7 @@ pub(crate) struct Runs {
 struct State {
     runs: HashMap<Uuid, Arc<ServerRun>>,
     running: usize,
+    threads: Threads,
     /// Finished runs, oldest first, with when they finished and their size then.
     finished: VecDeque<(Instant, Uuid, usize)>,
     finished_bytes: usize,
@@ -48,11 +51,23 @@ pub(crate) enum Found {
 
 /// A run to start.
 pub(crate) struct Start<'a> {
-    pub(crate) chain: &'a Chain<Vars, Message>,
     pub(crate) tasks: &'a TaskTracker,
-    pub(crate) history: Messages,
-    pub(crate) question: String,
+    /// How it is read unless the reader asks for something else.
+    pub(crate) form: ViewKind,
+    /// What it answers, for those who remember conversations themselves.
+    pub(crate) conversation: Messages,
+    /// The conversation whose runs take turns, if it belongs to one.
+    pub(crate) thread: Option<Arc<str>>,
     pub(crate) linger: Option<Duration>,
+}
+
+/// Why a run was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// Too many runs are under way.
+    Busy,
+    /// Too many runs wait in the same conversation.
+    ThreadBusy,
 }
 
 impl Runs {
@@ -60,32 +75,37 @@ impl Runs {
         Self { limits, stop, state: Mutex::default() }
     }
 
-    /// Starts a run on the calling worker, with its first reader; `None` if too many runs are under way.
-    pub(crate) fn start(self: &Arc<Self>, start: Start<'_>) -> Option<Attached> {
-        let Start { chain, tasks, history, question, linger } = start;
-        let mut conversation = history.clone();
-        conversation.push(Message::human(question.clone()));
+    /// Starts a run on the calling worker, with its first reader. `describe` gives the run of that id, which the token stops.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        start: Start<'_>,
+        describe: impl FnOnce(Uuid, CancellationToken) -> Events,
+    ) -> Result<Attached, Refused> {
+        let Start { tasks, form, conversation, thread, linger } = start;
         let id = Uuid::new_v4();
         let cancel = self.stop.child_token();
-        let run = ServerRun::new(id, conversation, cancel.clone());
-        {
+        let run = ServerRun::new(id, form, conversation, cancel.clone());
+        let place = {
             let mut state = self.state();
             if state.running >= self.limits.running || self.stop.is_cancelled() {
-                return None;
+                return Err(Refused::Busy);
             }
+            let place = match &thread {
+                Some(thread) => Some(state.threads.join(thread, self.limits.waiting).ok_or(Refused::ThreadBusy)?),
+                None => None,
+            };
             state.running += 1;
             state.runs.insert(id, run.clone());
-        }
-        let vars = Vars::new().with("question", question).with("history", history);
-        let channels = Channels::MESSAGES | Channels::CUSTOM;
-        let events = chain.run(vars).id(id).cancel_with(cancel).channels(channels).events();
+            place
+        };
+        let events = describe(id, cancel);
         let attached = run.attach();
-        let (runs, limits) = (self.clone(), self.limits.clone());
+        let (runs, largest_log) = (self.clone(), self.limits.log);
         tasks.spawn(async move {
-            run.clone().drive(events, linger, limits.log).await;
-            runs.finished(&run);
+            run.clone().drive(events, place, linger, largest_log).await;
+            runs.finished(&run, thread.as_deref());
         });
-        Some(attached)
+        Ok(attached)
     }
 
     /// Looks a run up.
@@ -109,9 +129,10 @@ impl Runs {
         self.state().names.get(name).copied()
     }
 
-    fn finished(&self, run: &ServerRun) {
+    fn finished(&self, run: &ServerRun, thread: Option<&str>) {
         let mut state = self.state();
         state.running -= 1;
+        thread.iter().for_each(|thread| state.threads.leave(thread));
         let bytes = run.log.bytes();
         state.finished.push_back((Instant::now(), run.id, bytes));
         state.finished_bytes += bytes;

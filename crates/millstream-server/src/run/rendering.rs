@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use millstream_protocol::simple::{JsonEvents, JsonFrames, PlainEvents, PlainTexts};
+use millstream_protocol::simple::{AgentEvents, JsonEvents, JsonFrames, PlainEvents, PlainTexts};
 use millstream_protocol::{FrameMark, Frames, Position, View};
 use uuid::Uuid;
 
@@ -18,12 +18,13 @@ const PIECE: usize = 16 * 1024;
 pub(crate) enum ViewKind {
     PlainEvents,
     JsonEvents,
+    AgentEvents,
     PlainTexts,
     JsonFrames,
 }
 
 impl ViewKind {
-    pub(crate) const COUNT: usize = 4;
+    pub(crate) const COUNT: usize = 5;
 
     pub(crate) fn index(self) -> usize {
         self as usize
@@ -33,6 +34,7 @@ impl ViewKind {
         match self {
             Self::PlainEvents => Box::new(PlainEvents::new(run)),
             Self::JsonEvents => Box::new(JsonEvents::new(run)),
+            Self::AgentEvents => Box::new(AgentEvents::new(run)),
             Self::PlainTexts => Box::<PlainTexts>::default(),
             Self::JsonFrames => Box::<JsonFrames>::default(),
         }
@@ -188,6 +190,14 @@ mod tests {
 
     use super::*;
 
+    const KINDS: [ViewKind; ViewKind::COUNT] = [
+        ViewKind::PlainEvents,
+        ViewKind::JsonEvents,
+        ViewKind::AgentEvents,
+        ViewKind::PlainTexts,
+        ViewKind::JsonFrames,
+    ];
+
     async fn log_of(answer: &str) -> RunLog {
         use futures_util::StreamExt;
         let mut events = Model::from(Demo::says([answer])).run("?").events();
@@ -202,7 +212,7 @@ mod tests {
     async fn every_offset_reads_on_to_the_same_bytes() {
         let words: String = (0..4000).map(|n| format!("word{n} ")).collect();
         let log = log_of(&words).await;
-        for kind in [ViewKind::PlainEvents, ViewKind::JsonEvents, ViewKind::PlainTexts, ViewKind::JsonFrames] {
+        for kind in KINDS {
             let rendering = log.rendering(kind);
             let mut whole = Vec::new();
             while let Some(bytes) = rendering.read(&log, whole.len() as u64) {

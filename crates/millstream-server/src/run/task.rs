@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::log::RunLog;
+use super::rendering::ViewKind;
+use super::thread::Place;
 
 /// A run of this server.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct ServerRun {
     pub(crate) id: Uuid,
     pub(crate) log: RunLog,
     pub(crate) started: Instant,
+    /// How it is read unless the reader asks for something else.
+    pub(crate) form: ViewKind,
     /// The conversation that it answers, the question last.
     pub(crate) conversation: Messages,
     cancel: CancellationToken,
@@ -25,9 +29,9 @@ pub(crate) struct ServerRun {
 }
 
 impl ServerRun {
-    pub(super) fn new(id: Uuid, conversation: Messages, cancel: CancellationToken) -> Arc<Self> {
+    pub(super) fn new(id: Uuid, form: ViewKind, conversation: Messages, cancel: CancellationToken) -> Arc<Self> {
         let log = RunLog::new(id);
-        Arc::new(Self { id, log, started: Instant::now(), conversation, cancel, readers: watch::Sender::new(0) })
+        Arc::new(Self { id, log, started: Instant::now(), form, conversation, cancel, readers: watch::Sender::new(0) })
     }
 
     /// Asks the run to stop; its log then ends with `cancelled`. Stopping twice, or after the end, changes nothing.
@@ -41,13 +45,38 @@ impl ServerRun {
         Attached(self.clone())
     }
 
-    /// Writes the run's events to its log until the run is over. With nobody there to read for `linger`, the run is stopped.
-    pub(super) async fn drive(self: Arc<Self>, mut events: Events, linger: Option<Duration>, largest_log: usize) {
+    /// Waits for the run's turn in its conversation, if it has one, and writes its events to its log until it is over. With nobody there to read
+    /// for `linger`, the run is stopped.
+    pub(super) async fn drive(
+        self: Arc<Self>,
+        mut events: Events,
+        place: Option<Place>,
+        linger: Option<Duration>,
+        largest_log: usize,
+    ) {
         let mut abandoned = pin!(abandoned(self.readers.subscribe(), linger));
         let mut given_up = false;
+        let mut turn = pin!(async {
+            match place {
+                Some(place) => Some(place.turn().await),
+                None => None,
+            }
+        });
+        // Kept to the end: the next run of the conversation begins when this one is in its log.
+        let mut _turn = None;
+        let mut waits = true;
         loop {
             let next = tokio::select! {
-                next = events.next() => next,
+                turn = &mut turn, if waits => {
+                    (_turn, waits) = (turn, false);
+                    continue;
+                }
+                // A run that is stopped before its turn ends without having begun.
+                () = self.cancel.cancelled(), if waits => {
+                    waits = false;
+                    continue;
+                }
+                next = events.next(), if !waits => next,
                 () = &mut abandoned, if !given_up => {
                     tracing::debug!(run = %self.id, "nobody reads the run any more; it is stopped");
                     given_up = true;
