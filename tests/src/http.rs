@@ -39,6 +39,12 @@ impl Request {
         Self::post(target, body).header("content-type", "application/json")
     }
 
+    /// `POST /agent/stream` with a message in the conversation `thread`.
+    pub fn tell(message: &str, thread: &str) -> Self {
+        let body = json!({ "message": message, "thread_id": thread }).to_string();
+        Self::post("/agent/stream", body).header("content-type", "application/json")
+    }
+
     /// One header more.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

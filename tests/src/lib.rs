@@ -6,9 +6,11 @@
 
 #![allow(clippy::unwrap_used, reason = "this package is tests alone")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use millstream::{Chain, Message, Model, Prompt, Runnable, Vars};
+use millstream::graph::{Chat, Graph, react};
+use millstream::{Chain, Message, Model, Prompt, Runnable, Tool, Vars};
 use millstream_server::{Config, Running, Server};
 
 pub mod http;
@@ -62,6 +64,20 @@ pub fn serve_with(config: Config, stage: &Stage) -> Running {
 /// When the server does not start.
 pub fn serve_chain(config: Config, chain: impl Fn() -> Chain<Vars, Message> + Send + Sync + 'static) -> Running {
     Server::new(config).chat(chain).start().unwrap()
+}
+
+/// A server of an agent whose model is `stage`.
+pub fn serve_agent(stage: &Stage, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Running {
+    let (stage, tools) = (stage.clone(), Vec::from_iter(tools));
+    serve_graph(config(), move || react(Model::from(stage.clone()), tools.clone()).unwrap())
+}
+
+/// A server of any conversation's graph.
+///
+/// # Panics
+/// When the server does not start.
+pub fn serve_graph(config: Config, graph: impl Fn() -> Graph<Chat> + Send + Sync + 'static) -> Running {
+    Server::new(config).agent(move || Ok(graph())).start().unwrap()
 }
 
 /// The programs in the README, which have to compile.

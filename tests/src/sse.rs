@@ -1,6 +1,6 @@
 //! Server-Sent Events as a conforming client reads them (WHATWG HTML, 9.2.6), and the answers that they are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
@@ -169,6 +169,7 @@ impl Events {
 
 /// What an answer says, and how it ended.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Answer {
     /// The text.
     pub text: String,
@@ -176,6 +177,18 @@ pub struct Answer {
     pub reasoning: String,
     /// Its tool calls.
     pub calls: Vec<Value>,
+    /// The arguments of its tool calls, as they grew.
+    pub grown: BTreeMap<String, String>,
+    /// What its tools gave.
+    pub results: Vec<Value>,
+    /// What its tools and nodes wrote.
+    pub written: Vec<Value>,
+    /// The nodes that ran, in the order in which they began.
+    pub nodes: Vec<String>,
+    /// The nodes that have begun and not ended.
+    pub active: Vec<String>,
+    /// The node that speaks.
+    pub speaker: Option<String>,
     /// How it ended: the reason of `done`, or the code of the error; nothing if it goes on.
     pub ending: Option<String>,
 }
@@ -218,10 +231,51 @@ impl Answer {
                 answer.reasoning += token;
             } else if data["tool_call"].is_object() {
                 answer.calls.push(data["tool_call"].clone());
+            } else if data["tool_result"].is_object() {
+                answer.results.push(data["tool_result"].clone());
             } else if data["done"] == true {
                 answer.ending = Some(data["reason"].as_str().unwrap().to_owned());
             } else {
                 answer.ending = Some(data["code"].as_str().expect("an error has a code").to_owned());
+            }
+        }
+        answer
+    }
+
+    /// The fold of the agent's form.
+    ///
+    /// # Panics
+    /// When something comes behind the end, is unknown, or comes in the wrong order.
+    pub fn of_agent<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut answer = Self::default();
+        for event in events {
+            assert_eq!(answer.ending, None, "{event:?} came behind the end");
+            assert_eq!(event.kind, "message");
+            let data = event.json();
+            let text = |name: &str| data[name].as_str().unwrap_or_else(|| panic!("{data} has no {name}")).to_owned();
+            let outside = data["namespace"].is_null();
+            match text("type").as_str() {
+                "token" => answer.text += &text("content"),
+                "reasoning" => answer.reasoning += &text("content"),
+                "tool_call_started" => assert_eq!(answer.grown.insert(text("id"), String::new()), None, "{data}"),
+                "tool_call_args" => *answer.grown.get_mut(&text("id")).unwrap() += &text("delta"),
+                "tool_call" => answer.calls.push(data),
+                "tool_started" => assert!(answer.calls.iter().any(|call| call["id"] == data["id"]), "{data}"),
+                "tool_result" => answer.results.push(data),
+                "custom" => answer.written.push(data),
+                "speaker" => answer.speaker = Some(text("node")),
+                "node_started" if outside => {
+                    answer.nodes.push(text("node"));
+                    answer.active.push(text("node"));
+                }
+                "node_finished" if outside => {
+                    let at = answer.active.iter().position(|node| *node == text("node")).unwrap();
+                    answer.active.remove(at);
+                }
+                "node_started" | "node_finished" => {}
+                "done" => answer.ending = Some(text("reason")),
+                "error" => answer.ending = Some(text("code")),
+                other => panic!("there is no type {other}"),
             }
         }
         answer

@@ -18,6 +18,8 @@ pub enum Step {
     Think(String),
     /// Calls a tool with these arguments, given in these pieces.
     Call(&'static str, Vec<&'static str>),
+    /// The same, with an id other than `call_1`.
+    CallAs(&'static str, &'static str, Vec<&'static str>),
     /// Waits for [`Stage::release`].
     Wait,
     /// The same, before the answer has begun: the provider has not sent its headers.
@@ -184,12 +186,8 @@ impl Stage {
                     }
                 }
                 Step::Think(token) => out.reasoning(&token).await,
-                Step::Call(name, pieces) => {
-                    let call = out.tool_call("call_1", name).await;
-                    for piece in pieces {
-                        out.arguments(call, piece).await?;
-                    }
-                }
+                Step::Call(name, pieces) => call(out, "call_1", name, pieces).await?,
+                Step::CallAs(id, name, pieces) => call(out, id, name, pieces).await?,
                 Step::Wait => self.pass().await,
                 Step::Fail(error) => return Err(error),
                 Step::Panic(text) => panic!("{text}"),
@@ -206,4 +204,12 @@ impl Stage {
         }
         Ok(Finish::Stop)
     }
+}
+
+async fn call(out: &Out, id: &str, name: &str, pieces: Vec<&str>) -> Result<()> {
+    let call = out.tool_call(id, name).await;
+    for piece in pieces {
+        out.arguments(call, piece).await?;
+    }
+    Ok(())
 }

@@ -23,12 +23,12 @@ pub(crate) async fn upgrade(
     State(app): State<App>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Ok(upgrade) = upgrade else {
-        return Problem::bad_request("this path speaks WebSocket; connect with a WebSocket client").into_response();
-    };
     if app.chat.is_none() {
         return Problem::not_served("chat").into_response();
     }
+    let Ok(upgrade) = upgrade else {
+        return Problem::bad_request("this path speaks WebSocket; connect with a WebSocket client").into_response();
+    };
     let limit = app.config.limits.message;
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(limit).max_frame_size(limit);
     let json = upgrade.selected_protocol().is_some();
