@@ -2,15 +2,21 @@
 
 const TERMINAL = new Set(["complete", "stopped", "failed"]);
 
-/** An answer that has been asked for and of which nothing has arrived. */
-export function newAnswer(transport) {
+/**
+ * An answer that has been asked for and of which nothing has arrived. An answer of the agent has the `thread` of its
+ * conversation; one of the chat has none.
+ */
+export function newAnswer({ transport, thread = null }) {
   return {
     id: randomId(),
     run: null,
     cursor: "0",
     status: "waiting",
     transport,
+    thread,
     parts: [],
+    speaker: null,
+    nodes: {},
     pieces: 0,
     askedAt: Date.now(),
     firstAt: null,
@@ -57,24 +63,66 @@ export function applyEvent(answer, event, now = Date.now()) {
       arrived(answer, now);
       extend(answer, "reasoning", event.text, now);
       break;
-    case "tool_call":
+    case "speaker":
+      answer.speaker = { message: event.message, node: event.node };
+      break;
+    case "call_started":
       arrived(answer, now);
       closeReasoning(answer, now);
-      answer.parts.push({ type: "tool", callId: event.callId, tool: event.tool, args: event.args, result: null });
+      answer.parts.push(newCall(answer, event.callId, event.tool));
+      break;
+    case "call_args": {
+      arrived(answer, now);
+      const call = openCall(answer, event.callId, (part) => part.args === null);
+      if (call) call.text += event.delta;
+      break;
+    }
+    case "tool_call": {
+      arrived(answer, now);
+      closeReasoning(answer, now);
+      const grown = openCall(answer, event.callId, (part) => part.args === null);
+      const call = grown ?? newCall(answer, event.callId, event.tool);
+      call.args = event.args;
+      if (!grown) answer.parts.push(call);
+      break;
+    }
+    case "tool_started": {
+      const call = openCall(answer, event.callId, (part) => part.startedAt == null);
+      if (call) call.startedAt = now;
+      break;
+    }
+    case "custom":
+      openCall(answer, event.callId, (part) => part.result === null)?.notes.push(event.content);
       break;
     case "tool_result": {
-      const call = answer.parts.findLast((part) => part.type === "tool" && part.callId === event.callId);
-      if (call) call.result = event.content;
+      const call = openCall(answer, event.callId, (part) => part.result === null);
+      if (!call) break;
+      call.result = event.content;
+      call.failed = event.failed === true;
+      call.endedAt = now;
+      break;
+    }
+    case "node_started": {
+      const node = (answer.nodes[event.node] ??= { active: [], runs: 0, failed: false });
+      node.active.push(event.task);
+      node.runs += 1;
+      break;
+    }
+    case "node_finished": {
+      const node = answer.nodes[event.node];
+      if (!node) break;
+      node.active = node.active.filter((task) => task !== event.task);
+      node.failed ||= event.failed === true;
       break;
     }
     case "done":
-      closeReasoning(answer, now);
+      closeAll(answer, now);
       answer.usage = event.usage ?? null;
       answer.reason = event.reason ?? "stop";
       answer.status = answer.reason === "stopped" ? "stopped" : "complete";
       break;
     case "error":
-      closeReasoning(answer, now);
+      closeAll(answer, now);
       fail(answer, event.message ?? "The answer failed.", { code: event.code, retryable: event.retryable });
       break;
     default:
@@ -117,17 +165,61 @@ function arrived(answer, now) {
   answer.status = "streaming";
 }
 
+// Messages of nodes that run at the same time grow side by side, each in parts of its own.
 function extend(answer, type, text, now) {
-  const last = answer.parts.at(-1);
+  const last = latestPart(answer);
   if (last?.type === type) {
     last.text += text;
     return;
   }
   closeReasoning(answer, now);
-  answer.parts.push(type === "reasoning" ? { type, text, since: now, seconds: null } : { type, text });
+  const part = { type, text, ...spokenBy(answer) };
+  answer.parts.push(type === "reasoning" ? { ...part, since: now, seconds: null } : part);
+}
+
+function spokenBy({ speaker }) {
+  return speaker ? { message: speaker.message, node: speaker.node } : {};
+}
+
+/** A call of a tool: its arguments grow as `text` until they are complete as `args`. */
+function newCall(answer, callId, tool) {
+  const call = { type: "tool", callId, tool, text: "", args: null, notes: [], result: null, failed: false };
+  return { ...call, calledAt: answer.lastAt, startedAt: null, endedAt: null, ...spokenBy(answer) };
+}
+
+// Models may give two calls the same id; then the first that fits is meant.
+function openCall(answer, callId, fits) {
+  return answer.parts.find((part) => part.type === "tool" && part.callId === callId && fits(part));
+}
+
+/** How a call is doing: `writing`, `called`, `running`, `done`, `failed`, or `left` when its run ended before it did. */
+export function stateOf(call, over) {
+  if (call.result !== null) return call.failed ? "failed" : "done";
+  if (call.args !== null && call.startedAt == null) return "called";
+  if (over) return "left";
+  return call.args === null ? "writing" : "running";
+}
+
+/** The nodes that run now. */
+export function activeNodes(answer) {
+  if (isOver(answer)) return [];
+  return Object.entries(answer.nodes ?? {}).filter(([, { active }]) => active.length > 0).map(([name]) => name);
+}
+
+/** The part that was added last to the message that is being said. */
+function latestPart({ parts, speaker }) {
+  const message = speaker?.message ?? null;
+  return parts.findLast((part) => (part.message ?? null) === message);
 }
 
 function closeReasoning(answer, now) {
-  const last = answer.parts.at(-1);
-  if (last?.type === "reasoning" && last.seconds === null) last.seconds = (now - last.since) / 1000;
+  closePart(latestPart(answer), now);
+}
+
+function closeAll(answer, now) {
+  for (const part of answer.parts) closePart(part, now);
+}
+
+function closePart(part, now) {
+  if (part?.type === "reasoning" && part.seconds === null) part.seconds = (now - part.since) / 1000;
 }

@@ -3,11 +3,22 @@
 import { fail, isOver, newAnswer, randomId } from "./answer.js";
 import { copyText } from "./clipboard.js";
 import { ExchangeView } from "./exchange.js";
+import { GraphPanel } from "./graph.js";
 import { RunReader } from "./reader.js";
 import { RunLog } from "./runlog.js";
 import { Follower } from "./scroll.js";
 import { ChatSocket } from "./socket.js";
-import { loadTranscript, loadTransport, saveRunning, saveTranscript, saveTransport } from "./storage.js";
+import {
+  loadMode,
+  loadThread,
+  loadTranscript,
+  loadTransport,
+  saveMode,
+  saveRunning,
+  saveThread,
+  saveTranscript,
+  saveTransport,
+} from "./storage.js";
 
 const FRAME = 50;
 const SAVE_EVERY = 500;
@@ -24,14 +35,21 @@ const page = {
   stop: byId("stop"),
   cut: byId("cut"),
   fresh: byId("new-chat"),
+  graph: byId("graph"),
+  modes: byId("modes"),
+  transports: byId("transports"),
 };
 
 const socket = new ChatSocket();
 const runLog = new RunLog(byId("run-log"));
+const graph = new GraphPanel(byId("drawing"));
 const follower = new Follower(page.log, byId("jump"));
 const views = new Map();
 let exchanges = loadTranscript();
 let transport = loadTransport();
+let mode = loadMode();
+/** What the server has: `chat`, `agent`, or both. */
+let served = { chat: true, agent: true };
 let model = null;
 let running = null;
 
@@ -46,7 +64,8 @@ function addView(exchange) {
 
 function ask(question) {
   if (running || question.trim() === "") return;
-  const exchange = { id: randomId(), question, answers: [newAnswer(transport)], shown: 0 };
+  const thread = mode === "agent" ? conversation() : null;
+  const exchange = { id: randomId(), question, answers: [answerOf(thread)], shown: 0 };
   exchanges.push(exchange);
   addView(exchange);
   run(exchange);
@@ -54,9 +73,21 @@ function ask(question) {
 
 function answerAgain(exchange) {
   if (running) return;
-  exchange.answers.push(newAnswer(transport));
+  exchange.answers.push(answerOf(exchange.answers[0].thread ?? null));
   exchange.shown = exchange.answers.length - 1;
   run(exchange);
+}
+
+// The agent speaks over event streams alone.
+function answerOf(thread) {
+  return newAnswer({ transport: thread === null ? transport : "sse", thread });
+}
+
+/** The agent's conversation: it begins with the first question to the agent, and ends with the transcript. */
+function conversation() {
+  const thread = loadThread() ?? randomId();
+  saveThread(thread);
+  return thread;
 }
 
 // The connection failed for good a while ago; the run itself may be fine.
@@ -76,6 +107,7 @@ async function run(exchange) {
     if (!views.has(exchange.id)) return;
     view.update();
     runLog.show(answer);
+    if (answer.thread != null) graph.show(answer);
     follower.grown();
     sayStatus(answer);
   });
@@ -93,7 +125,7 @@ async function run(exchange) {
   });
   const current = { exchange, answer, reader, save };
   running = current;
-  if (answer.run === null && !answer.sent) runLog.note(`asked over ${answer.transport === "ws" ? "WebSocket" : "SSE"}`);
+  if (answer.run === null && !answer.sent) runLog.note(`asked ${answer.thread == null ? "" : "the agent "}over ${answer.transport === "ws" ? "WebSocket" : "SSE"}`);
   saveTranscript(exchanges);
   showRunning();
   painter.now();
@@ -193,11 +225,23 @@ function startOver() {
   exchanges = [];
   views.clear();
   page.transcript.replaceChildren();
+  saveThread(null);
+  graph.show(null);
   runLog.clear();
   page.status.textContent = "";
   saveTranscript(exchanges);
   showRunning();
   page.question.focus();
+}
+
+function showMode() {
+  page.modes.hidden = !(served.chat && served.agent);
+  page.transports.hidden = mode === "agent";
+  page.graph.hidden = mode !== "agent" || !graph.isThere;
+  document.body.dataset.mode = mode;
+  page.question.placeholder = mode === "agent" ? "Ask the agent" : "Ask anything";
+  for (const text of page.welcome.querySelectorAll("[data-mode]")) text.hidden = text.dataset.mode !== mode;
+  for (const choice of page.modes.querySelectorAll("input")) choice.checked = choice.value === mode;
 }
 
 function listen() {
@@ -238,6 +282,14 @@ function listen() {
     });
   }
 
+  for (const choice of page.modes.querySelectorAll("input")) {
+    choice.addEventListener("change", () => {
+      mode = choice.value;
+      saveMode(mode);
+      showMode();
+    });
+  }
+
   addEventListener("online", () => running?.reader.wake({ networkChanged: true }));
   addEventListener("pageshow", () => running?.reader.wake());
   addEventListener("pagehide", () => running?.save());
@@ -261,6 +313,10 @@ async function showModel() {
     name.title = info.model.base_url ?? "";
     label.hidden = info.model.kind !== "demo";
     document.body.dataset.model = info.model.kind;
+    served = info;
+    if (!served[mode]) mode = served.agent ? "agent" : "chat";
+    if (served.agent) await graph.load();
+    showMode();
   } catch {
     name.textContent = "server not reached";
   }
@@ -282,11 +338,14 @@ async function begin() {
   listen();
   exchanges.forEach(addView);
   showRunning();
+  showMode();
   // At most one run was being read when the page was left.
   const unfinished = exchanges.find(({ answers, shown }) => !isOver(answers[shown]));
   const asked = showModel();
   if (unfinished) pickUp(unfinished);
   else if (exchanges.length > 0) runLog.show(exchanges.at(-1).answers.at(-1));
+  const answers = exchanges.map((exchange) => exchange.answers[exchange.shown]);
+  graph.show(answers.findLast(({ thread }) => thread != null) ?? null);
   follower.toLatest();
   if (matchMedia("(pointer: fine)").matches) page.question.focus();
   await asked;

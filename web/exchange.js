@@ -1,9 +1,10 @@
 // One question and its answers in the page.
 
-import { isOver, textOf } from "./answer.js";
+import { activeNodes, isOver, stateOf, textOf } from "./answer.js";
 import { copyText } from "./clipboard.js";
 import { MarkdownView } from "./markdown.js";
 import { describe } from "./runlog.js";
+import { ToolView } from "./tool.js";
 
 /** Shows an exchange `{ question, answers, shown }`; changes of its answer arrive through `update`. */
 export class ExchangeView {
@@ -56,15 +57,25 @@ export class ExchangeView {
       this.#body.replaceChildren();
     }
     answer.parts.forEach((part, index) => {
-      const isLast = index === answer.parts.length - 1;
-      this.#parts[index] ??= newPartView(part, this.#body);
-      this.#parts[index].update(part, isLast && !over);
+      const isOpen = !over && !answer.parts.some((later, place) => place > index && later.message === part.message);
+      this.#parts[index] ??= this.#addPart(part, answer.parts[index - 1]);
+      this.#parts[index].update(part, isOpen, over);
     });
     this.root.dataset.status = answer.status;
     this.#body.classList.toggle("writing", answer.status === "streaming" && !answer.stopAsked);
     this.#showPending(answer);
     this.#showNotice(answer);
     this.#showFooter(answer, over);
+  }
+
+  // Who speaks is said where it changes.
+  #addPart(part, before) {
+    if (part.node !== undefined && part.node !== before?.node) {
+      const label = this.#body.appendChild(document.createElement("p"));
+      label.className = "speaker";
+      label.textContent = part.node;
+    }
+    return newPartView(part, this.#body);
   }
 
   #turn(step) {
@@ -75,7 +86,7 @@ export class ExchangeView {
   }
 
   #showPending(answer) {
-    const texts = { waiting: "Thinking…", reconnecting: "Reconnecting…" };
+    const texts = { waiting: "Thinking…", reconnecting: "Reconnecting…", streaming: betweenMessages(answer) };
     const text = answer.stopAsked && !isOver(answer) ? "Stopping…" : (texts[answer.status] ?? "");
     this.#pending.hidden = text === "";
     setText(this.#pending.querySelector("span"), text);
@@ -101,6 +112,8 @@ export class ExchangeView {
     this.#footer.hidden = !over;
     if (!over) return;
     this.#footer.querySelector('[data-part="copy"]').hidden = !hasText;
+    // An agent remembers what it was asked, so asking again adds to its conversation.
+    setText(this.#again.querySelector("span"), answer.thread == null ? "Regenerate" : "Ask again");
     const { answers, shown } = this.#exchange;
     this.#picker.hidden = answers.length < 2;
     setText(this.#picker.querySelector("span"), `${shown + 1} / ${answers.length}`);
@@ -109,6 +122,13 @@ export class ExchangeView {
     if (answer.model) parts.push(answer.model);
     setText(this.#numbers, parts.filter(Boolean).join(" · "));
   }
+}
+
+/** What an agent does while nothing grows in the page: a node works after its last call has its result. */
+function betweenMessages(answer) {
+  const last = answer.parts.at(-1);
+  const [node] = activeNodes(answer);
+  return last?.type === "tool" && node !== undefined && ["done", "failed"].includes(stateOf(last, false)) ? `${node} works…` : "";
 }
 
 function noticeOf(answer) {
@@ -168,38 +188,6 @@ class ReasoningView {
     if (this.#wasOpen && !open) this.#root.open = false;
     this.#wasOpen = open;
   }
-}
-
-class ToolView {
-  #root;
-
-  constructor(body) {
-    this.#root = body.appendChild(document.createElement("details"));
-    this.#root.className = "tool";
-  }
-
-  update(part, open) {
-    const calling = open && part.result === null;
-    const state = `${calling} ${part.result !== null}`;
-    if (this.#root.dataset.state === state) return;
-    this.#root.dataset.state = state;
-    const summary = document.createElement("summary");
-    const name = document.createElement("code");
-    name.textContent = part.tool;
-    summary.append(calling ? "Calls " : "Called ", name);
-    this.#root.replaceChildren(summary, pre("Arguments", part.args));
-    if (part.result !== null) this.#root.append(pre("Result", part.result));
-  }
-}
-
-function pre(label, value) {
-  const figure = document.createElement("figure");
-  const caption = document.createElement("figcaption");
-  caption.textContent = label;
-  const block = document.createElement("pre");
-  block.textContent = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  figure.append(caption, block);
-  return figure;
 }
 
 function setText(node, text) {

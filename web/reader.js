@@ -91,7 +91,7 @@ export class RunReader {
   switchTo(transport) {
     const answer = this.#answer;
     // Before the run is known it cannot be found again; the choice then holds from the next question on.
-    if (answer.transport === transport || answer.run === null || isOver(answer)) return;
+    if (answer.thread != null || answer.transport === transport || answer.run === null || isOver(answer)) return;
     this.#note(`switching to ${transport === "ws" ? "WebSocket" : "SSE"} after ${answer.cursor}`);
     this.#hurry = true;
     this.#drop();
@@ -146,7 +146,8 @@ export class RunReader {
       answer.cursor = "0";
       answer.parts = [];
     }
-    const request = { id: answer.id, run: answer.run, cursor: answer.cursor, question: this.#question, sent: this.#sent };
+    const { id, run, cursor } = answer;
+    const request = { id, run, cursor, question: this.#question, thread: answer.thread ?? null, sent: this.#sent };
     const seen = {
       anything: () => (this.#heardAt = Date.now()),
       retry: (milliseconds) => (this.#retry = milliseconds),

@@ -37,6 +37,7 @@ export class RunLog {
     const values = {
       run: answer.run ?? "–",
       transport: answer.transport === "ws" ? "WebSocket" : "SSE",
+      nodes: Object.entries(answer.nodes ?? {}).map(([name, { runs }]) => (runs > 1 ? `${name} ×${runs}` : name)).join(", ") || "–",
       state: answer.status,
       seq: answer.cursor,
       first: numbers.first ?? "–",

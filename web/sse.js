@@ -68,18 +68,20 @@ export class EventStreamDecoder {
  * `ConnectionLost` when the connection does; throws `Refusal` when the server answers with anything but a stream.
  */
 export async function* readOverEvents(request, signal, seen) {
+  const agent = request.thread !== null;
+  const address = agent ? "agent/stream" : "chat/stream?format=json";
   const headers = { Accept: "text/event-stream" };
   let body;
   if (request.run) {
     headers["Last-Event-ID"] = `${request.run}:${request.cursor}`;
   } else {
     headers["Content-Type"] = "application/json";
-    body = JSON.stringify({ question: request.question });
+    body = JSON.stringify(agent ? { message: request.question, thread_id: request.thread } : { question: request.question });
   }
 
   let response;
   try {
-    response = await fetch("chat/stream?format=json", { method: "POST", headers, body, signal, cache: "no-store" });
+    response = await fetch(address, { method: "POST", headers, body, signal, cache: "no-store" });
   } catch {
     throw new ConnectionLost("the server could not be reached");
   }
@@ -104,7 +106,7 @@ export async function* readOverEvents(request, signal, seen) {
       seen.anything();
       const events = decoder.push(value);
       if (decoder.retry !== null) seen.retry(decoder.retry);
-      for (const event of events) yield decodeEvent(event);
+      for (const event of events) yield agent ? decodeAgentEvent(event) : decodeEvent(event);
       if (decoder.lastEventId) seen.run(splitEventId(decoder.lastEventId).run);
     }
   } finally {
@@ -118,13 +120,53 @@ export function splitEventId(id) {
   return { run: id.slice(0, colon), cursor: id.slice(colon + 1) };
 }
 
-function decodeEvent({ id, event, data }) {
-  let payload;
+function parse(data) {
   try {
-    payload = JSON.parse(data);
+    return JSON.parse(data);
   } catch {
     throw new Refusal("bad_event", "The server sent an event that is not JSON.");
   }
+}
+
+/** The agent's form: each event says its type. */
+function decodeAgentEvent({ id, data }) {
+  const payload = parse(data);
+  const event = { cursor: splitEventId(id).cursor, type: payload.type };
+  // What runs inside a node belongs to that node here.
+  const inner = payload.namespace !== undefined;
+  const { node, task, content } = payload;
+  switch (payload.type) {
+    case "token":
+    case "reasoning":
+      return { ...event, text: content };
+    case "tool_call_started":
+      return { ...event, type: "call_started", callId: payload.id, tool: payload.tool };
+    case "tool_call_args":
+      return { ...event, type: "call_args", callId: payload.id, delta: payload.delta };
+    case "tool_call":
+      return { ...event, callId: payload.id, tool: payload.tool, args: payload.args };
+    case "tool_started":
+      return { ...event, callId: payload.id };
+    case "tool_result":
+      return { ...event, callId: payload.id, content, failed: payload.failed };
+    case "custom":
+      return { ...event, callId: payload.id, content };
+    case "speaker":
+      return { ...event, message: payload.message, node };
+    case "node_started":
+    case "node_finished":
+      return inner ? { ...event, type: "unknown" } : { ...event, node, task, failed: payload.failed };
+    case "done":
+      return { ...event, reason: payload.reason, usage: payload.usage };
+    case "error":
+      return { ...event, message: payload.error, code: payload.code, retryable: payload.retryable };
+    default:
+      return { ...event, type: "unknown" };
+  }
+}
+
+function decodeEvent({ id, event, data }) {
+  const payload = parse(data);
   const { cursor } = splitEventId(id);
   if (event === "error" || "error" in payload) {
     return { cursor, type: "error", message: payload.error, code: payload.code, retryable: payload.retryable };

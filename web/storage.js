@@ -1,8 +1,10 @@
-// What survives a reload: the transcript and the answer that is being written, per tab.
+// What survives a reload: the transcript, the answer that is being written and the agent's conversation, per tab.
 
 const TRANSCRIPT = "millstream.transcript";
 const RUNNING = "millstream.running";
+const THREAD = "millstream.thread";
 const TRANSPORT = "millstream.transport";
+const MODE = "millstream.mode";
 
 /** The transcript as it was last seen: a list of `{ id, question, answers, shown }`. */
 export function loadTranscript() {
@@ -36,6 +38,24 @@ export function loadTransport() {
 
 export function saveTransport(transport) {
   write(localStorage, TRANSPORT, transport);
+}
+
+/** The mode chosen last, `chat` or `agent`. */
+export function loadMode() {
+  return read(localStorage, MODE) === "agent" ? "agent" : "chat";
+}
+
+export function saveMode(mode) {
+  write(localStorage, MODE, mode);
+}
+
+/** The agent's conversation that this tab is in, if it has begun. */
+export function loadThread() {
+  return read(sessionStorage, THREAD);
+}
+
+export function saveThread(thread) {
+  write(sessionStorage, THREAD, thread);
 }
 
 function read(storage, key) {

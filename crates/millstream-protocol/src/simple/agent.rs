@@ -52,6 +52,7 @@ enum Data<'a> {
         retryable: bool,
     },
     Speaker {
+        message: &'a str,
         #[serde(flatten)]
         place: Place<'a>,
     },
@@ -136,7 +137,7 @@ impl<'a> Data<'a> {
             Said::Custom { call, scope, value } => {
                 Self::Custom { content: value, id: call.as_deref(), place: Place::of(scope) }
             }
-            Said::Speaker(scope) => Self::Speaker { place: Place::of(scope) },
+            Said::Speaker { message, scope } => Self::Speaker { message, place: Place::of(scope) },
             Said::NodeStarted { task, graph } => {
                 Self::NodeStarted { task: task.id, place: Place::inside(graph, &task.name) }
             }

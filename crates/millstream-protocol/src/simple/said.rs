@@ -17,8 +17,11 @@ use crate::position::Position;
 /// One thing that is said.
 #[derive(Debug)]
 pub(super) enum Said<'a> {
-    /// Somebody else speaks from here on: a message begins, or goes on after others have spoken. Only inside graphs.
-    Speaker(Arc<Scope>),
+    /// Another message is said from here on: it begins, or goes on after others. Only inside graphs.
+    Speaker {
+        message: String,
+        scope: Arc<Scope>,
+    },
     Token(Cow<'a, str>),
     Reasoning(Cow<'a, str>),
     /// The model begins to call a tool; the arguments follow.
@@ -180,7 +183,9 @@ impl Listener {
         let Ok(message) = serde_json::from_value::<Message>(message.json()) else { return };
         match message.role {
             Role::Ai => {
-                self.speaks(&event.scope, heard);
+                self.speaker = None;
+                let id = message.id.unwrap_or_else(|| message_id(&event.scope));
+                heard.push(Said::Speaker { message: id, scope: event.scope.clone() });
                 for block in message.content {
                     match block {
                         Block::Text { text, .. } => heard.push(Said::Token(Cow::Owned(text))),
@@ -198,11 +203,11 @@ impl Listener {
         }
     }
 
-    /// Notes who speaks, and says so when it is another than before.
+    /// Notes which message is said, and says so when it is another than before.
     fn speaks(&mut self, scope: &Arc<Scope>, heard: &mut Heard<'_>) {
         if scope.node.is_some() && self.speaker != Some(scope.run_id) {
             self.speaker = Some(scope.run_id);
-            heard.push(Said::Speaker(scope.clone()));
+            heard.push(Said::Speaker { message: message_id(scope), scope: scope.clone() });
         }
     }
 
@@ -228,6 +233,11 @@ impl Listener {
         };
         Said::Done { reason, finished }
     }
+}
+
+/// The id of the message that a model says as `scope`.
+fn message_id(scope: &Scope) -> String {
+    format!("lc_run--{}", scope.run_id)
 }
 
 impl OpenCall {

@@ -31,10 +31,10 @@ macro_rules! assets {
 fn assets() -> impl IntoIterator<Item = Asset> {
     assets! {
         "text/html; charset=utf-8": "index.html";
-        "text/css; charset=utf-8": "answer.css" "style.css" "transcript.css";
+        "text/css; charset=utf-8": "agent.css" "answer.css" "style.css" "transcript.css";
         "text/javascript; charset=utf-8":
-            "answer.js" "blocks.js" "chat.js" "clipboard.js" "exchange.js" "inline.js" "markdown.js" "outcome.js" "reader.js"
-            "runlog.js" "scroll.js" "socket.js" "sse.js" "storage.js";
+            "answer.js" "blocks.js" "chat.js" "clipboard.js" "exchange.js" "graph.js" "inline.js" "layout.js" "markdown.js" "outcome.js"
+            "reader.js" "runlog.js" "scroll.js" "socket.js" "sse.js" "storage.js" "tool.js";
     }
 }
 
