@@ -48,19 +48,26 @@ function rank(nodes, edges) {
   edges.forEach((edge, index) => leaving.get(edge.source).push(index));
   const isBack = edges.map(() => false);
   const state = new Map();
-  const order = [];
   const visit = (id) => {
     state.set(id, "open");
-    // From the last to the first, since each is put in front of those that came before.
-    for (const index of leaving.get(id).toReversed()) {
+    for (const index of leaving.get(id)) {
       const { target } = edges[index];
       if (state.get(target) === "open") isBack[index] = true;
       else if (!state.has(target)) visit(target);
     }
     state.set(id, "done");
-    order.unshift(id);
   };
   for (const { id } of nodes) if (!state.has(id)) visit(id);
+
+  // Every node behind those that lead to it; from the last to the first, since each is put in front of those that came before.
+  const order = [];
+  const seen = new Set();
+  const line = (id) => {
+    seen.add(id);
+    for (const index of leaving.get(id).toReversed()) if (!isBack[index] && !seen.has(edges[index].target)) line(edges[index].target);
+    order.unshift(id);
+  };
+  for (const { id } of nodes.toReversed()) if (!seen.has(id)) line(id);
   const layerOf = new Map(nodes.map(({ id, kind }) => [id, kind === "start" ? 0 : 1]));
   for (const id of order) {
     for (const index of leaving.get(id)) {

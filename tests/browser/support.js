@@ -75,9 +75,10 @@ export function startServerFor(t, provider, ...flags) {
 
 /**
  * A model provider of the OpenAI shape. It sends `tokens` as they are, one chunk each, but only as many as `allow` has
- * let through; `calls` holds the requests it saw and `closed` those that the other side gave up.
+ * let through; `calls` holds the requests it saw and `closed` those that the other side gave up. A question that no tool has
+ * answered yet gets the call `tool` (`{ name, pieces }`), if there is one, piece by piece as the tokens are.
  */
-export async function startProvider(t, { tokens, reasoning = [], allowed = Infinity, status = 200, cutAfter = Infinity }) {
+export async function startProvider(t, { tokens, tool = null, reasoning = [], allowed = Infinity, status = 200, cutAfter = Infinity }) {
   const provider = { calls: [], closed: 0, allowed, wake: new Set() };
   const server = http.createServer(async (request, response) => {
     if (!request.url.endsWith("/chat/completions")) return response.writeHead(404).end();
@@ -99,20 +100,23 @@ export async function startProvider(t, { tokens, reasoning = [], allowed = Infin
     const send = (delta, rest = {}) => response.write(chunk({ choices: [{ index: 0, delta, finish_reason: null, ...rest }] }));
     send({ role: "assistant", content: "" });
     for (const text of reasoning) send({ reasoning_content: text });
-    for (let sent = 0; sent < tokens.length && !gone; ) {
+    const calls = tool !== null && provider.calls.at(-1).messages.at(-1).role !== "tool";
+    if (calls) send({ tool_calls: [{ index: 0, id: "call_1", type: "function", function: { name: tool.name, arguments: "" } }] });
+    const pieces = calls ? tool.pieces : tokens;
+    for (let sent = 0; sent < pieces.length && !gone; ) {
       if (sent >= cutAfter) return response.destroy();
       if (sent >= provider.allowed) {
         await new Promise((resolve) => provider.wake.add(resolve));
         continue;
       }
-      send({ content: tokens[sent] });
+      send(calls ? { tool_calls: [{ index: 0, function: { arguments: pieces[sent] } }] } : { content: pieces[sent] });
       sent += 1;
       // One write per turn, so that the tokens are separate reads more often than not.
       await new Promise(setImmediate);
     }
     if (gone) return undefined;
-    send({}, { finish_reason: "stop" });
-    const usage = { prompt_tokens: 7, completion_tokens: tokens.length, total_tokens: tokens.length + 7 };
+    send({}, { finish_reason: calls ? "tool_calls" : "stop" });
+    const usage = { prompt_tokens: 7, completion_tokens: pieces.length, total_tokens: pieces.length + 7 };
     response.write(chunk({ choices: [], usage }));
     return response.end("data: [DONE]\n\n");
   });
@@ -171,13 +175,15 @@ function chunk(fields) {
 }
 
 /** Opens the chat page. `page.problems` collects console errors, uncaught exceptions and policy violations. */
-export async function openPage(t, address, { transport = "sse", ...options } = {}) {
+export async function openPage(t, address, { transport = "sse", mode = "chat", ...options } = {}) {
   const context = await (await openBrowser()).newContext(options);
   t.after(() => context.close());
   await context.addInitScript((chosen) => {
-    if (localStorage.getItem("millstream.transport") === null) localStorage.setItem("millstream.transport", JSON.stringify(chosen));
+    for (const [name, value] of Object.entries(chosen)) {
+      if (localStorage.getItem(`millstream.${name}`) === null) localStorage.setItem(`millstream.${name}`, JSON.stringify(value));
+    }
     addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
-  }, transport);
+  }, { transport, mode });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   page.problems = [];
