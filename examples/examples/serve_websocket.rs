@@ -13,7 +13,7 @@ use millstream_server::{Config, Server};
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let found = ModelChoice::from_env().find()?;
-    let server = Server::new(Config::default()).chat(move || {
+    let server = Server::new(Config::from_env()?).chat(move || {
         let system = Prompt::new().system("You are a helpful assistant.");
         system.placeholder("history").human("{question}") | found.model()
     });

@@ -3,6 +3,7 @@
 mod install;
 mod process;
 mod project;
+mod server;
 mod steps;
 mod tally;
 

@@ -80,7 +80,7 @@ pub(crate) fn ask(program: impl AsRef<OsStr>, arguments: &[&str]) -> Option<Stri
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn start(command: &mut Command, shown: &str) -> Result<Child, Failure> {
+pub(crate) fn start(command: &mut Command, shown: &str) -> Result<Child, Failure> {
     command.stdin(Stdio::null()).spawn().map_err(|error| Failure::new(format!("cannot start `{shown}`: {error}")))
 }
 
@@ -110,7 +110,7 @@ fn check(shown: &str, status: ExitStatus) -> Result<(), Failure> {
 }
 
 /// Prints the command as one would type it and gives that text back.
-fn announce(command: &Command) -> String {
+pub(crate) fn announce(command: &Command) -> String {
     let program = command.get_program().to_string_lossy();
     let program = program.rsplit('/').next().unwrap_or(&program);
     let mut shown = String::from(program);

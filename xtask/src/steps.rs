@@ -6,13 +6,18 @@ use std::time::{Duration, Instant};
 use crate::install::{self, Need};
 use crate::process::{Failure, HOUR, run, run_counting};
 use crate::project::Project;
+use crate::server;
 use crate::tally::Tally;
 
 /// A sample prints its few lines and ends; one that hangs is a bug.
 const SAMPLE: Duration = Duration::from_secs(60);
 
-/// Samples that serve until they are stopped: the workspace's tests start them and ask them.
-const SERVERS: &[&str] = &["serve_sse", "serve_websocket"];
+/// Samples that serve until they are stopped: each is asked something, and what its answer ends with.
+const SERVERS: &[(&str, &str, &str)] = &[
+    ("serve_sse", "/chat/stream?question=Hello", "data: [DONE]"),
+    ("serve_websocket", "/chat/stream?question=Hello", "data: [DONE]"),
+    ("serve_agent", "/agent/stream?message=What+is+the+weather+in+Paris%3F", "\"type\":\"done\""),
+];
 
 type Outcome = (Tally, Result<(), Failure>);
 
@@ -155,10 +160,13 @@ fn examples(project: &Project) -> Outcome {
         Err(failure) => return (Tally::default(), Err(failure)),
     };
     let mut total = Tally::default();
-    for name in names.iter().filter(|name| !SERVERS.contains(&name.as_str())) {
+    for name in &names {
         let mut command = project.command(project.built(&format!("examples/{name}")));
         command.env("MILLSTREAM_MODEL", "demo").env("MILLSTREAM_DEMO_DELAY", "0");
-        let (tally, result) = one(run(command, SAMPLE));
+        let (tally, result) = one(match SERVERS.iter().find(|(server, ..)| server == name) {
+            None => run(command, SAMPLE),
+            Some((_, target, end)) => server::answers(command, target, end, SAMPLE),
+        });
         total += tally;
         println!();
         if result.is_err() {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::serve::ServeError;
+
 /// The settings of a server. `Config::default()` is what `millstream` without flags uses.
 ///
 /// ```
@@ -67,6 +69,23 @@ pub struct Limits {
     pub history: usize,
     /// For how long a client may take nothing of what is written to it, over SSE and WebSocket alike, before its connection is dropped.
     pub stalled: Duration,
+}
+
+impl Config {
+    /// The default settings, at the address that `MILLSTREAM_LISTEN` names, if it names one.
+    ///
+    /// # Errors
+    /// If it is no address and port.
+    pub fn from_env() -> Result<Self, ServeError> {
+        let config = Self::default();
+        match std::env::var("MILLSTREAM_LISTEN") {
+            Ok(text) if !text.trim().is_empty() => {
+                let listen = text.trim().parse().map_err(|_| ServeError::NoAddress(text))?;
+                Ok(Self { listen, ..config })
+            }
+            _ => Ok(config),
+        }
+    }
 }
 
 impl Default for Config {

@@ -50,6 +50,9 @@ pub enum ServeError {
         "{0} is in use; stop what listens there, or choose another port with --listen ADDR:PORT (port 0 takes a free one)"
     )]
     AddressInUse(SocketAddr),
+    /// `MILLSTREAM_LISTEN` is set to something else than an address.
+    #[error("MILLSTREAM_LISTEN is {0:?}; set it to ADDR:PORT, for example 127.0.0.1:8000, or to nothing")]
+    NoAddress(String),
     /// The address is not one of this machine, or may not be used.
     #[error("cannot listen on {address}: {source}")]
     Listen {
