@@ -14,7 +14,9 @@ async fn write_events(chain: &Chain<Vars, Message>, question: &str, limit: Durat
     let end = loop {
         match timeout_at(deadline, chunks.try_next()).await {
             Ok(Ok(Some(chunk))) => {
-                chunk.text().iter().for_each(|text| println!("data: {}\n", json!({ "token": text })))
+                if let Some(text) = chunk.text() {
+                    println!("data: {}\n", json!({ "token": text }));
+                }
             }
             Ok(Ok(None)) => break json!({ "done": true }),
             // What a client may know: the provider's own words may hold secrets.

@@ -449,6 +449,43 @@ async fn messages_of_inner_graphs_and_of_nodes_are_said_once() {
 }
 
 #[tokio::test]
+async fn messages_of_nodes_that_run_at_the_same_time_stay_apart() {
+    let (left, right) = (Stage::says_when_released(["Le", "ft"]), Stage::says_when_released(["Ri", "ght"]));
+    let models = [left.clone(), right.clone()];
+    let server = serve_graph(config(), move || {
+        let [left, right] = models.clone().map(|stage| {
+            let model = Model::from(stage);
+            move |state: Arc<Chat>, cx: Cx| {
+                let model = model.clone();
+                async move { Ok(Chat::update().messages([model.invoke(state.messages.clone(), &cx).await?])) }
+            }
+        });
+        let graph = StateGraph::new().node("left", left).node("right", right).edge(START, "left").edge(START, "right");
+        graph.edge("left", END).edge("right", END).compile().unwrap()
+    });
+    let mut reader = Events::of(Request::tell("Both, please", "t").send(server.address()).await);
+    let mut said = Vec::<(String, String)>::new();
+    let mut speaker = Value::Null;
+    for stage in [&left, &right, &left, &right] {
+        stage.release(1);
+        loop {
+            let data = reader.event().await.json();
+            match data["type"].as_str().unwrap() {
+                "speaker" => speaker = data.clone(),
+                "token" => {
+                    let text = |value: &Value| value.as_str().unwrap().to_owned();
+                    break said.push((text(&speaker["node"]), text(&data["content"])));
+                }
+                _ => {}
+            }
+        }
+    }
+    let expected = [("left", "Le"), ("right", "Ri"), ("left", "ft"), ("right", "ght")];
+    assert_eq!(said, expected.map(|(node, text)| (node.to_owned(), text.to_owned())));
+    assert_eq!(reader.rest().await.pop().unwrap().json()["type"], "done");
+}
+
+#[tokio::test]
 async fn an_agents_run_can_be_read_in_every_form() {
     let server = serve_agent(&asks_for_paris(), [weather()]);
     let mut response = Request::tell("How is Paris?", "t").send(server.address()).await;
