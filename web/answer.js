@@ -88,7 +88,7 @@ export function applyEvent(answer, event, now = Date.now()) {
     }
     case "tool_started": {
       const call = openCall(answer, event.callId, (part) => part.startedAt == null);
-      if (call) call.startedAt = now;
+      if (call) Object.assign(call, { startedAt: now, reconnects: answer.reconnects });
       break;
     }
     case "custom":
@@ -99,7 +99,8 @@ export function applyEvent(answer, event, now = Date.now()) {
       if (!call) break;
       call.result = event.content;
       call.failed = event.failed === true;
-      call.endedAt = now;
+      // What came after a break came late: then nobody here knows how long it took.
+      if (call.reconnects === answer.reconnects) call.endedAt = now;
       break;
     }
     case "node_started": {
@@ -184,7 +185,7 @@ function spokenBy({ speaker }) {
 /** A call of a tool: its arguments grow as `text` until they are complete as `args`. */
 function newCall(answer, callId, tool) {
   const call = { type: "tool", callId, tool, text: "", args: null, notes: [], result: null, failed: false };
-  return { ...call, calledAt: answer.lastAt, startedAt: null, endedAt: null, ...spokenBy(answer) };
+  return { ...call, startedAt: null, endedAt: null, ...spokenBy(answer) };
 }
 
 // Models may give two calls the same id; then the first that fits is meant.

@@ -130,6 +130,27 @@ test("a call that its tool does not accept is a card that says so, and the agent
   assert.equal(await answerText(page), "Sorry.");
 });
 
+test("what a tool reports and a result that is JSON are easy to read", async (t) => {
+  const page = await openPage(t, await startDemoServer(t));
+  const text = await page.evaluate(async () => {
+    const { ToolView } = await import("./tool.js");
+    const body = document.querySelector("#transcript");
+    const view = new ToolView(body);
+    const call = { callId: "c", tool: "look", text: '{"a":1}', args: { a: 1 }, notes: [], result: null, failed: false, startedAt: 1, endedAt: null };
+    view.update(call, true, false);
+    call.notes.push("half way");
+    view.update(call, true, false);
+    call.notes.push({ done: 1 });
+    view.update(call, true, false);
+    Object.assign(call, { result: '{"b":[2]}', endedAt: 2501 });
+    view.update(call, false, true);
+    return body.querySelector(".tool").innerText;
+  });
+  assert.match(text, /look\s+1\s+finished in 2\.5 s/);
+  assert.match(text, /half way\s+\{"done":1\}/);
+  assert.match(text, /Result\s+\{\n {2}"b": \[\n {4}2\n {2}\]\n\}/);
+});
+
 test("the mode is chosen by keyboard and remembered; cards fold by keyboard", async (t) => {
   const page = await openPage(t, await startDemoServer(t));
   const chat = page.getByRole("radio", { name: "Chat" });
