@@ -13,6 +13,7 @@ use millstream::graph::{Chat, Graph, react};
 use millstream::{Chain, Message, Model, Prompt, Runnable, Tool, Vars};
 use millstream_server::{Config, Running, Server};
 
+pub mod agent;
 pub mod http;
 pub mod socket;
 pub mod sse;

@@ -69,7 +69,7 @@ impl App {
         };
         let channels = Channels::MESSAGES | Channels::CUSTOM | Channels::TASKS | Channels::TOOLS;
         let attached = self.runs.start(start, |id, cancel| {
-            agent.run(Chat::human(message)).id(id).cancel_with(cancel).channels(channels).events()
+            agent.run(Chat::human(message)).id(id).cancel_with(cancel).events_of(channels)
         })?;
         Ok(attached)
     }
