@@ -183,6 +183,8 @@ pub struct Answer {
     pub results: Vec<Value>,
     /// What its tools and nodes wrote.
     pub written: Vec<Value>,
+    /// What a person is asked.
+    pub asked: Vec<Value>,
     /// The nodes that ran, in the order in which they began.
     pub nodes: Vec<String>,
     /// The nodes that have begun and not ended.
@@ -263,6 +265,7 @@ impl Answer {
                 "tool_started" => assert!(answer.calls.iter().any(|call| call["id"] == data["id"]), "{data}"),
                 "tool_result" => answer.results.push(data),
                 "custom" => answer.written.push(data),
+                "interrupt" => answer.asked.push(data),
                 "speaker" => answer.speaker = Some(text("node")),
                 "node_started" if outside => {
                     answer.nodes.push(text("node"));

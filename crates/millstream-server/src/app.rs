@@ -60,16 +60,17 @@ impl App {
     pub(crate) fn ask_agent(&self, request: AgentRequest) -> Result<Attached, Problem> {
         let agent = self.agent.as_ref().ok_or_else(|| Problem::not_served("agent"))?;
         let AgentRequest { message, thread } = request;
+        let thread: Arc<str> = thread.into();
         let start = Start {
             tasks: &self.tasks,
             form: ViewKind::AgentEvents,
             conversation: Messages::default(),
-            thread: Some(thread.into()),
+            thread: Some(thread.clone()),
             linger: self.config.linger,
         };
         let channels = Channels::MESSAGES | Channels::CUSTOM | Channels::TASKS | Channels::TOOLS;
         let attached = self.runs.start(start, |id, cancel| {
-            agent.run(Chat::human(message)).id(id).cancel_with(cancel).events_of(channels)
+            agent.run(Chat::human(message)).thread(thread).id(id).cancel_with(cancel).events_of(channels)
         })?;
         Ok(attached)
     }

@@ -12,7 +12,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use millstream::graph::{Chat, Graph};
+use millstream::graph::{Chat, Checkpointer, Graph, Memory};
 use millstream::{Chain, Message, Runnable, Vars};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -31,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 type ChatFactory = dyn Fn() -> Chain<Vars, Message> + Send + Sync;
 type AgentFactory = dyn Fn() -> millstream::Result<Graph<Chat>> + Send + Sync;
+/// Gives a graph the place where it keeps its conversations.
+type Keep = dyn Fn(Graph<Chat>) -> Graph<Chat> + Send + Sync;
 
 /// A server to start: see the crate's first page for an example.
 #[must_use = "a server does nothing until it is started"]
@@ -38,6 +40,7 @@ pub struct Server {
     config: Config,
     chat: Option<Arc<ChatFactory>>,
     agent: Option<Arc<AgentFactory>>,
+    keep: Arc<Keep>,
     model: Value,
 }
 
@@ -75,7 +78,7 @@ pub enum ServeError {
 impl Server {
     /// A server with `config`, and nothing to serve yet.
     pub fn new(config: Config) -> Self {
-        Self { config, chat: None, agent: None, model: Value::Null }
+        Self { config, chat: None, agent: None, keep: keep_in(Memory::default()), model: Value::Null }
     }
 
     /// Serves the chain at `/chat/stream`, `/ws/chat` and the page. It takes the variables `question` and `history`.
@@ -91,7 +94,8 @@ impl Server {
 
     /// Serves the agent at `/agent/stream` and the page: a graph whose state is a conversation.
     ///
-    /// `agent` is called once per worker, since connections to model providers belong to the worker that opened them.
+    /// `agent` is called once per worker, since connections to model providers belong to the worker that opened them. Its graph keeps each conversation in
+    /// the server's [`store`](Self::store).
     ///
     /// ```no_run
     /// use millstream::graph::react;
@@ -104,6 +108,12 @@ impl Server {
     /// ```
     pub fn agent(mut self, agent: impl Fn() -> millstream::Result<Graph<Chat>> + Send + Sync + 'static) -> Self {
         self.agent = Some(Arc::new(agent));
+        self
+    }
+
+    /// Where the agent's conversations are kept; in memory unless set. Clones of the store are the same store, one for each worker.
+    pub fn store(mut self, store: impl Checkpointer + Clone) -> Self {
+        self.keep = keep_in(store);
         self
     }
 
@@ -121,7 +131,7 @@ impl Server {
         if self.chat.is_none() && self.agent.is_none() {
             return Err(ServeError::NothingToServe);
         }
-        let (chat, agent) = (self.chat, self.agent);
+        let (chat, agent, keep) = (self.chat, self.agent, self.keep);
         let address = probe(self.config.listen)?;
         let config = Arc::new(Config { listen: address, ..self.config });
         let stop = CancellationToken::new();
@@ -140,13 +150,14 @@ impl Server {
         let mut workers = Vec::with_capacity(count);
         for (number, listener) in listeners.into_iter().enumerate() {
             let (config, runs, info) = (config.clone(), runs.clone(), info.clone());
-            let (chat, agent, stop) = (chat.clone(), agent.clone(), stop.clone());
+            let (chat, agent, keep, stop) = (chat.clone(), agent.clone(), keep.clone(), stop.clone());
             let (ready, is_ready) = mpsc::sync_channel(1);
             let work = move || {
                 let stopping = stop.clone();
                 let app = move || {
                     let chat = chat.map(|chat| chat());
-                    let agent = agent.map(|agent| agent()).transpose().map_err(ServeError::Agent)?;
+                    let agent =
+                        agent.map(|agent| agent().map(|graph| keep(graph))).transpose().map_err(ServeError::Agent)?;
                     Ok(App { config, runs, chat, agent, tasks: TaskTracker::new(), stopping, info })
                 };
                 work(listener, app, &stop, &ready);
@@ -159,6 +170,10 @@ impl Server {
         unless_started.disarm();
         Ok(Running { address, stop, workers })
     }
+}
+
+fn keep_in(store: impl Checkpointer + Clone) -> Arc<Keep> {
+    Arc::new(move |graph| graph.checkpointer(store.clone()))
 }
 
 /// One worker: its runtime, its socket, its part of the runs.

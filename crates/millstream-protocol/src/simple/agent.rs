@@ -41,6 +41,10 @@ enum Data<'a> {
         #[serde(skip_serializing_if = "is_false")]
         failed: bool,
     },
+    Interrupt {
+        id: &'a str,
+        content: &'a Value,
+    },
     Done {
         reason: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +148,7 @@ impl<'a> Data<'a> {
             Said::NodeFinished { task, graph, failed } => {
                 Self::NodeFinished { task: task.id, place: Place::inside(graph, &task.name), failed: *failed }
             }
+            Said::Interrupted(asked) => Self::Interrupt { id: &asked.id, content: &asked.value },
             Said::Done { reason, finished } => Self::Done { reason, usage: finished.usage.as_ref() },
             Said::Failed { code, message, retryable } => Self::Error { error: message, code, retryable: *retryable },
         }

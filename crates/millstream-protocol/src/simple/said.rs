@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use millstream_core::{
-    Block, BlockKind, Body, Delta, Event, Finish, Finished, Message, Outcome, Part, Payload, Role, Scope,
+    Block, BlockKind, Body, Delta, Event, Finish, Finished, Interrupt, Message, Outcome, Part, Payload, Role, Scope,
     ShownMessages, Task, ToolCall,
 };
 use serde_json::Value;
@@ -57,6 +57,8 @@ pub(super) enum Said<'a> {
         graph: &'a Scope,
         failed: bool,
     },
+    /// A person is asked something, and the run waits.
+    Interrupted(&'a Interrupt),
     Done {
         reason: &'static str,
         finished: &'a Finished,
@@ -120,6 +122,10 @@ impl Listener {
             Body::TaskStarted { task, .. } => heard.push(Said::NodeStarted { task, graph: &event.scope }),
             Body::TaskFinished { task, error, .. } => {
                 heard.push(Said::NodeFinished { task, graph: &event.scope, failed: error.is_some() });
+            }
+            // Graphs around one that waits say the same again; the outermost says it all.
+            Body::Interrupted { interrupts, .. } if event.scope.namespace.is_empty() => {
+                heard.extend(interrupts.iter().map(Said::Interrupted));
             }
             Body::Finished(finished) => heard.push(self.over(finished)),
             _ => {}

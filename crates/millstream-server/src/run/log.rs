@@ -147,10 +147,11 @@ impl Entries {
 fn kept(body: Body) -> Body {
     match body {
         Body::TaskStarted { task, .. } => Body::TaskStarted { task, input: Payload::new(()) },
-        Body::TaskFinished { task, mut error, .. } => {
+        Body::TaskFinished { task, mut error, interrupts, .. } => {
             error.iter_mut().for_each(|error| error.message.clear());
-            Body::TaskFinished { task, result: Vec::new(), error }
+            Body::TaskFinished { task, result: Vec::new(), error, interrupts }
         }
+        Body::Interrupted { interrupts, .. } => Body::Interrupted { interrupts, state: Payload::new(()) },
         body => body,
     }
 }
