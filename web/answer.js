@@ -116,6 +116,9 @@ export function applyEvent(answer, event, now = Date.now()) {
       node.failed ||= event.failed === true;
       break;
     }
+    case "interrupt":
+      answer.asked = [...(answer.asked ?? []), event.content];
+      break;
     case "done":
       closeAll(answer, now);
       answer.usage = event.usage ?? null;

@@ -138,6 +138,10 @@ function noticeOf(answer) {
   }
   if (answer.status === "stopped" && answer.stopAsked) return { text: "Stopped. You can ask the next question.", kind: "quiet" };
   if (answer.status === "stopped") return { text: "The server stopped this answer because nobody was reading it.", kind: "quiet" };
+  if (answer.status === "complete" && answer.reason === "interrupted") {
+    const asked = (answer.asked ?? []).map((question) => (typeof question === "string" ? question : JSON.stringify(question)));
+    return { text: ["The agent waits for a person.", ...asked].join(" "), kind: "quiet" };
+  }
   if (answer.status === "complete" && answer.reason === "length") return { text: "The answer ends here because it reached its length limit.", kind: "quiet" };
   if (answer.status === "complete" && answer.parts.length === 0) return { text: "The model answered with nothing.", kind: "quiet" };
   return { text: null, kind: "" };

@@ -151,6 +151,8 @@ function decodeAgentEvent({ id, data }) {
       return { ...event, callId: payload.id, content, failed: payload.failed };
     case "custom":
       return { ...event, callId: payload.id, content };
+    case "interrupt":
+      return { ...event, content };
     case "speaker":
       return { ...event, message: payload.message, node };
     case "node_started":

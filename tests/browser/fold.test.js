@@ -100,6 +100,11 @@ test("nodes are active until they or their run end", () => {
   assert.deepEqual(activeNodes(answer), [], "a run that failed has nothing that runs");
 });
 
+test("what a person is asked is kept", () => {
+  const answer = answerOf([at({ type: "interrupt", content: { send: "a letter" } }), at({ type: "done", reason: "interrupted" })]);
+  assert.deepEqual([answer.asked, answer.reason, answer.status], [[{ send: "a letter" }], "interrupted", "complete"]);
+});
+
 test("a result without a call is nothing to show", () => {
   const answer = answerOf([at({ type: "tool_result", callId: "gone", content: "x" }), at({ type: "call_args", callId: "gone", delta: "x" })]);
   assert.deepEqual(answer.parts, []);
