@@ -175,6 +175,23 @@ test("the mode is chosen by keyboard and remembered; cards fold by keyboard", as
   assert.deepEqual(page.problems, []);
 });
 
+test("the second question knows the first, and a new conversation does not", async (t) => {
+  const provider = await startProvider(t, { tokens: ["Hello."] });
+  const page = await openAgent(t, provider);
+  const asked = () => provider.calls.at(-1).messages.map(({ content }) => content);
+  await ask(page, "I am Ada.");
+  await waitForStatus(page, "complete");
+  await page.reload();
+  await ask(page, "Who am I?");
+  await page.locator(".exchange:nth-child(2)").waitFor();
+  await waitForStatus(page, "complete");
+  assert.deepEqual(asked(), ["I am Ada.", "Hello.", "Who am I?"]);
+  await page.click("#new-chat");
+  await ask(page, "Who am I?");
+  await waitForStatus(page, "complete");
+  assert.deepEqual(asked(), ["Who am I?"]);
+});
+
 test("a conversation keeps its thread over reloads, and a new one has another", async (t) => {
   const page = await openPage(t, await startDemoServer(t), { mode: "agent" });
   const threads = [];

@@ -41,7 +41,7 @@ export async function startServer(t, ...flags) {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} does not exist: build it or set MILLSTREAM_BIN`);
   // Nothing in the environment may choose another model.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(OPENAI|MILLSTREAM)_/.test(name)));
-  const child = spawn(BINARY, ["--listen", "127.0.0.1:0", ...flags.map(String)], {
+  const child = spawn(BINARY, ["--listen", "127.0.0.1:0", "--store", "memory:", ...flags.map(String)], {
     env: { ...env, NO_PROXY: "127.0.0.1", no_proxy: "127.0.0.1" },
     stdio: ["ignore", "pipe", "pipe"],
   });

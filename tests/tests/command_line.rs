@@ -32,6 +32,7 @@ fn binary() -> PathBuf {
 fn millstream(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     command.args(arguments).env_clear().env("MILLSTREAM_MODEL", "demo").env("MILLSTREAM_DEMO_DELAY", "0");
+    command.env("MILLSTREAM_STORE", "memory:");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -116,6 +117,8 @@ async fn wrong_arguments_end_with_2_and_a_reason() {
         (&["--heartbeat", "0"], "--heartbeat"),
         (&["--workers", "0"], "--workers"),
         (&["--demo-delay", "fast"], "--demo-delay"),
+        (&["--store", "postgres://x"], "sqlite:FILE"),
+        (&["--store", "sqlite:"], "sqlite:FILE"),
         (&["--base-url", "nonsense", "--model", "x"], "http://"),
         (&["--base-url", "ftp://x/v1", "--model", "x"], "http://"),
         (&["chat", ""], "empty"),
@@ -267,6 +270,61 @@ async fn a_terminated_server_ends_its_streams_in_good_order() {
     // A client that keeps its connection open does not keep the process.
     assert_eq!(ends(&mut server.child).await.code(), Some(0));
     drop(idle);
+}
+
+/// A path for a file of its own, which is gone with this.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("millstream-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+
+    fn store(&self) -> String {
+        format!("sqlite:{}", self.0.join("threads.db").display())
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_survives_a_stop_and_a_kill() {
+    let provider = MockProvider::start([]).await;
+    provider.otherwise(|_| Script::answer(["Yes", "."]));
+    let (base_url, scratch) = (provider.base_url(), Scratch::new("restart"));
+    let store = scratch.store();
+    let arguments = ["--base-url", &base_url, "--model", "some-model", "--store", &store];
+    for (number, how) in ["TERM", "KILL", "KILL"].into_iter().enumerate() {
+        let mut server = serving(&arguments, |_| {}).await;
+        let message = Request::tell(&format!("Message {number}"), "t");
+        let answer = Answer::of_agent(&Events::of(message.send(server.address).await).rest().await);
+        assert_eq!((answer.text.as_str(), answer.ending.as_deref()), ("Yes.", Some("stop")));
+        signal(&server.child, how).await;
+        ends(&mut server.child).await;
+    }
+    let last = within(provider.exchange(2)).await.request().json();
+    let said: Vec<_> = last["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str()).collect();
+    assert_eq!(said, ["Message 0", "Yes.", "Message 1", "Yes.", "Message 2"].map(Some));
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_had_ends_with_1_and_a_way_out() {
+    let scratch = Scratch::new("store");
+    let text = scratch.0.join("text");
+    std::fs::write(&text, "This is no database, and it is long enough not to be taken for an empty one. ".repeat(20))
+        .unwrap();
+    for file in [scratch.0.join("nowhere/threads.db"), text] {
+        let ended =
+            run(millstream(&["--listen", "127.0.0.1:0", "--store", &format!("sqlite:{}", file.display())])).await;
+        assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", file.display());
+        assert!(ended.err.contains("--store") && ended.err.contains(&*file.to_string_lossy()), "{}", ended.err);
+    }
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use millstream::store::Sqlite;
 use millstream_server::{Config, Server, Stopper};
 
 use super::fail;
@@ -24,6 +26,9 @@ pub(crate) struct ServeArguments {
     /// The system prompt of the chat.
     #[arg(long, value_name = "TEXT", default_value = "You are a helpful assistant.")]
     system: String,
+    /// Where the agent's conversations are kept: "sqlite:FILE", a file that is created if it is not there, or "memory:", which ends with the server.
+    #[arg(long, value_name = "STORE", env = "MILLSTREAM_STORE", default_value = STORE, value_parser = store)]
+    store: Store,
     /// An origin of another site whose pages may use this server, or "*" for all. May be given several times.
     #[arg(long = "cors-origin", value_name = "ORIGIN", value_parser = origin)]
     cors_origins: Vec<String>,
@@ -40,6 +45,15 @@ pub(crate) struct ServeArguments {
     /// How many worker threads; one per core unless given.
     #[arg(long, value_name = "COUNT")]
     workers: Option<NonZeroUsize>,
+}
+
+const STORE: &str = "sqlite:millstream.db";
+
+/// Where conversations are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Store {
+    Memory,
+    Sqlite(PathBuf),
 }
 
 /// How long a run goes on without readers; clap would read an `Option` as an argument that may be left out.
@@ -69,6 +83,16 @@ fn host(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("write a name without scheme and port, for example chat.example.com".to_owned())
+    }
+}
+
+/// An environment variable that is set to nothing says nothing.
+fn store(text: &str) -> Result<Store, String> {
+    let text = if text.trim().is_empty() { STORE } else { text };
+    match text.split_once(':') {
+        Some(("memory", "")) => Ok(Store::Memory),
+        Some(("sqlite", file)) if !file.is_empty() => Ok(Store::Sqlite(file.into())),
+        _ => Err("write memory: or sqlite:FILE, for example sqlite:millstream.db".to_owned()),
     }
 }
 
@@ -113,6 +137,17 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
         .chat(move || model::chat(&found, &system))
         .agent(move || model::agent(&agent_model))
         .model_info(info);
+    let kept = match &arguments.store {
+        Store::Memory => "memory".to_owned(),
+        Store::Sqlite(file) => file.display().to_string(),
+    };
+    let server = match arguments.store {
+        Store::Memory => server,
+        Store::Sqlite(file) => match Sqlite::open(file) {
+            Ok(store) => server.store(store),
+            Err(error) => return fail(format!("{error}; --store says where conversations are kept"), 1),
+        },
+    };
     // Before the server is there: whoever sees that it is may stop it at once.
     let signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -128,7 +163,7 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     let url = running.url();
     let greeting = format!(
         "millstream serves {url}\n  model   {says}\n  page    {url}/\n  curl    curl -N {url}/chat/stream -H 'content-type: \
-         application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  agent   {url}/agent/stream\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
+         application/json' -d '{{\"question\":\"Explain LangGraph in 3 sentences\"}}'\n  agent   {url}/agent/stream, conversations in {kept}\n  socket  {}/ws/chat\n\nCtrl-C stops it.\n",
         url.replacen("http", "ws", 1)
     );
     // Whoever started the server may have closed its end; the server is there all the same.
@@ -178,5 +213,20 @@ impl Signals {
             stopper.stop();
         })?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_are_named_by_what_they_are() {
+        assert_eq!(store("memory:"), Ok(Store::Memory));
+        assert_eq!(store("sqlite:a/b:c.db"), Ok(Store::Sqlite("a/b:c.db".into())));
+        assert_eq!(store(" "), Ok(Store::Sqlite("millstream.db".into())));
+        for wrong in ["memory", "memory:x", "sqlite:", "millstream.db", "postgres://x"] {
+            assert!(store(wrong).is_err(), "{wrong}");
+        }
     }
 }
