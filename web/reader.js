@@ -239,6 +239,7 @@ export class RunReader {
       // Without a reply the answer counts as cut short, which is the cautious reading.
     }
     if (status === "completed") answer.status = "complete";
+    else if (status === "interrupted") Object.assign(answer, { status: "complete", reason: status });
     else if (status === "cancelled") answer.status = "stopped";
     else fail(answer, "The run ended before its answer was complete.", { code: status ?? "truncated" });
     return null;
