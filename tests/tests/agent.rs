@@ -274,13 +274,11 @@ async fn the_graph_is_drawn() {
     let ids: Vec<_> = graph["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["__start__", "agent", "tools", "__end__"]);
     assert_eq!(graph["nodes"][0]["kind"], "start");
-    let edge = |source: &str, target: &str, conditional: bool| json!({ "source": source, "target": target, "conditional": conditional });
-    let edges = json!([
-        edge("__start__", "agent", false),
-        edge("agent", "tools", true),
-        edge("agent", "__end__", true),
-        edge("tools", "agent", false),
-    ]);
-    assert_eq!(graph["edges"], edges);
+    let edges = graph["edges"].as_array().unwrap();
+    for (source, target) in [("__start__", "agent"), ("agent", "tools"), ("agent", "__end__"), ("tools", "agent")] {
+        let found = edges.iter().find(|edge| edge["source"] == source && edge["target"] == target);
+        let conditional = found.unwrap_or_else(|| panic!("{source} leads to {target}"))["conditional"].as_bool();
+        assert_eq!(conditional == Some(false), source == "__start__" || source == "tools", "{source} to {target}");
+    }
     assert!(graph["mermaid"].as_str().unwrap().contains("agent -.-> tools"));
 }
