@@ -180,7 +180,7 @@ test("the mode is chosen by keyboard and remembered; cards fold by keyboard", as
 test("the second question knows the first, and a new conversation does not", async (t) => {
   const provider = await startProvider(t, { tokens: ["Hello."] });
   const page = await openAgent(t, provider);
-  const asked = () => provider.calls.at(-1).messages.map(({ content }) => content);
+  const asked = () => provider.calls.at(-1).messages.filter(({ role }) => role !== "system").map(({ content }) => content);
   await ask(page, "I am Ada.");
   await waitForStatus(page, "complete");
   await page.reload();

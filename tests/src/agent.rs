@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millstream::{Cx, Tool, tool};
+use millstream::{Cx, Error, Tool, ToolCall, tool};
 use millstream_server::Running;
 use serde_json::{Value, json};
 
@@ -28,9 +28,9 @@ pub fn schema() -> Value {
 
 /// The tool, which reports what it does.
 pub fn weather() -> Arc<dyn Tool> {
-    tool("get_weather", "Get current weather for a city.", schema(), async |args: Value, cx: Cx| {
+    tool("get_weather", "Get current weather for a city.", schema(), async |call: ToolCall, cx: Cx| {
         cx.write(json!({ "looking": "out of the window" })).await?;
-        Ok(format!("The weather in {} is sunny, 25°C.", args["city"].as_str().unwrap()))
+        Ok::<_, Error>(format!("The weather in {} is sunny, 25°C.", call.args["city"].as_str().unwrap()))
     })
 }
 

@@ -13,7 +13,12 @@ use millstream_tests::{Stage, Step, config, serve_agent, serve_graph};
 use serde_json::{Value, json};
 
 fn failing(text: &'static str) -> Arc<dyn Tool> {
-    tool("get_weather", "Fails.", schema(), move |_, _| async move { Err(Error::new(ErrorKind::Failed, text)) })
+    tool(
+        "get_weather",
+        "Fails.",
+        schema(),
+        move |_, _| async move { Err::<String, _>(Error::new(ErrorKind::Failed, text)) },
+    )
 }
 
 #[tokio::test]
@@ -91,7 +96,7 @@ async fn parallel_calls_keep_apart() {
 
 #[tokio::test]
 async fn a_call_without_arguments_is_an_empty_object() {
-    let clock = tool("clock", "The time.", json!({ "type": "object" }), async |_, _| Ok("noon".to_owned()));
+    let clock = tool("clock", "The time.", json!({ "type": "object" }), async |_, _| "noon");
     let stage = Stage::plays([vec![Step::Call("clock", vec![])], vec![say("Noon.")]]);
     let answer = ask(&serve_agent(&stage, [clock]), "What time is it?", "t").await;
     assert_eq!(answer.calls[0]["args"], json!({}));

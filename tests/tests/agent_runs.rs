@@ -29,7 +29,7 @@ fn endless(dropped: &Arc<tokio::sync::Semaphore>) -> Arc<dyn Tool> {
         let guard = Guard(dropped.clone());
         async move {
             let _guard = guard;
-            std::future::pending().await
+            std::future::pending::<String>().await
         }
     })
 }
@@ -108,7 +108,7 @@ async fn failures_are_the_last_event_or_a_status_and_never_a_secret() {
 #[tokio::test]
 async fn a_tool_that_panics_ends_its_run_alone() {
     let stage = asks_for_paris();
-    let broken = tool("get_weather", "Panics.", schema(), async |_, _| panic!("sorry"));
+    let broken = tool("get_weather", "Panics.", schema(), async |_, _| -> String { panic!("sorry") });
     let server = serve_agent(&stage, [broken]);
     let answer = ask(&server, "How is Paris?", "t").await;
     assert_eq!(answer.ending.as_deref(), Some("failed"));

@@ -96,7 +96,8 @@ async fn a_conversation_goes_on_after_a_failure_and_after_a_stop() {
 async fn a_conversation_goes_on_after_a_stop_inside_a_tool() {
     let call = Step::Call("get_weather", vec!["{\"city\":\"Paris\"}"]);
     let stage = Stage::plays([vec![call], vec![say("Never mind.")]]);
-    let endless = tool("get_weather", "Never comes back.", schema(), async |_, _| std::future::pending().await);
+    let endless =
+        tool("get_weather", "Never comes back.", schema(), async |_, _| std::future::pending::<String>().await);
     let server = serve_agent(&stage, [endless]);
     let mut stopped = Events::of(Request::tell("How is Paris?", "t").send(server.address()).await);
     until(&mut stopped, "tool_started").await;

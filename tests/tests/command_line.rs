@@ -310,7 +310,8 @@ async fn a_conversation_survives_a_stop_and_a_kill() {
     }
     let last = within(provider.exchange(2)).await.request().json();
     let said: Vec<_> = last["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str()).collect();
-    assert_eq!(said, ["Message 0", "Yes.", "Message 1", "Yes.", "Message 2"].map(Some));
+    let system = "You are a helpful assistant.";
+    assert_eq!(said, [system, "Message 0", "Yes.", "Message 1", "Yes.", "Message 2"].map(Some));
 }
 
 #[tokio::test]

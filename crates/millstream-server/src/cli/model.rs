@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use millstream::graph::{Chat, Graph, react};
-use millstream::{Chain, FoundModel, Message, ModelChoice, Prompt, Result, Runnable, Vars, tool};
+use millstream::graph::{Agent, Chat, Graph};
+use millstream::{Chain, FoundModel, Message, ModelChoice, Prompt, Result, Runnable, Vars, tool, tools};
 use serde_json::{Value, json};
 
 /// Arguments that choose the model. A key is taken from the environment alone: arguments can be read by everybody on the machine.
@@ -48,16 +48,18 @@ pub(crate) fn chat(found: &FoundModel, system: &str) -> Chain<Vars, Message> {
     prompt.optional_placeholder("history").human("{question}").pipe(found.model())
 }
 
+/// Get current weather for a city.
+#[tool]
+async fn get_weather(
+    /// The city's name.
+    city: String,
+) -> String {
+    format!("The weather in {city} is sunny, 25°C.")
+}
+
 /// The agent: the model, and a tool to show what an agent is.
-pub(crate) fn agent(found: &FoundModel) -> Result<Graph<Chat>> {
-    let city = json!({ "type": "string", "description": "The city's name." });
-    let get_weather = tool(
-        "get_weather",
-        "Get current weather for a city.",
-        json!({ "type": "object", "properties": { "city": city }, "required": ["city"] }),
-        async |args, _| Ok(format!("The weather in {} is sunny, 25°C.", args["city"].as_str().unwrap_or_default())),
-    );
-    react(found.model(), [get_weather])
+pub(crate) fn agent(found: &FoundModel, system: &str) -> Result<Graph<Chat>> {
+    Agent::new(found.model()).tools(tools![get_weather]).system(system).build()
 }
 
 /// What the page shows of the model.

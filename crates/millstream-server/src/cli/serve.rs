@@ -23,7 +23,7 @@ pub(crate) struct ServeArguments {
     listen: SocketAddr,
     #[command(flatten)]
     model: ModelArguments,
-    /// The system prompt of the chat.
+    /// The system prompt of the chat and of the agent.
     #[arg(long, value_name = "TEXT", default_value = "You are a helpful assistant.")]
     system: String,
     /// Where the agent's conversations are kept: "sqlite:FILE", a file that is created if it is not there, or "memory:", which ends with the server.
@@ -131,11 +131,11 @@ pub(crate) fn run(arguments: ServeArguments) -> ExitCode {
     };
     let (info, says) = (model::info(&found), found.to_string());
     let system = arguments.system;
-    let found = Arc::new(found);
-    let agent_model = found.clone();
+    let shared = Arc::new((found, system));
+    let (chat, agent) = (shared.clone(), shared);
     let server = Server::new(config)
-        .chat(move || model::chat(&found, &system))
-        .agent(move || model::agent(&agent_model))
+        .chat(move || model::chat(&chat.0, &chat.1))
+        .agent(move || model::agent(&agent.0, &agent.1))
         .model_info(info);
     let kept = match &arguments.store {
         Store::Memory => "memory".to_owned(),
