@@ -106,6 +106,9 @@ async fn a_conversation_goes_on_after_a_stop_inside_a_tool() {
     stopped.rest().await;
     let next = ask(&server, "Forget it", "t").await;
     assert_eq!((next.text.as_str(), next.ending.as_deref()), ("Never mind.", Some("stop")));
+    // Providers refuse a conversation in which a call has no result.
+    let roles: Vec<_> = last_request(&stage).into_iter().map(|(role, _)| role).collect();
+    assert_eq!(roles, [Role::Human, Role::Ai, Role::Tool, Role::Human]);
 }
 
 #[tokio::test]
