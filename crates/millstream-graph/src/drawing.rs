@@ -62,10 +62,12 @@ impl<S: State> Graph<S> {
     /// What the graph looks like. A branch that does not say where it goes leads to every node.
     ///
     /// ```
-    /// use millstream_core::{Demo, Model};
+    /// use millstream_core::{Demo, Model, tool};
     /// use millstream_graph::react;
+    /// use serde_json::json;
     ///
-    /// let drawing = react(Model::from(Demo::instant()), [])?.drawing();
+    /// let look = tool("look", "Looks out of the window.", json!({ "type": "object" }), async |_, _| "It rains.");
+    /// let drawing = react(Model::from(Demo::instant()), [look])?.drawing();
     /// let edge = drawing.edges.iter().find(|edge| &*edge.target == "tools").unwrap();
     /// assert_eq!((&*edge.source, edge.conditional), ("agent", true));
     /// # Ok::<(), millstream_core::Error>(())
