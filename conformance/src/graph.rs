@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
-use millstream::graph::{GraphRun as Running, Json};
+use millstream::graph::{GraphRun as Running, Json, Mode};
 use millstream::{Error, ErrorKind, Event, Interrupt};
+use millstream_protocol::stream_modes::{self, StreamItem, checkpoint_config};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -28,7 +29,6 @@ mod world;
 use agent::AgentView;
 use build::Built;
 use shown::as_reference;
-use view::StreamView;
 use world::World;
 
 /// The thread of a step that names none.
@@ -113,7 +113,7 @@ async fn update(
     if let Some(at) = at {
         update = update.at(checkpoint(main, thread, at).await?);
     }
-    Ok(snapshot::config(&update.save().await?, &BTreeMap::new()))
+    Ok(checkpoint_config(&update.save().await?, &BTreeMap::new()))
 }
 
 /// The checkpoint at a place in the history of a thread.
@@ -135,8 +135,13 @@ async fn stream(
         return Err(unsupported("streams of version v3"));
     }
     let keys = main.keys(run.output_keys.as_ref());
-    let mut view = StreamView::new(modes, subgraphs, version == Some(Version::V2), keys, input(run))?;
-    watch(main, world, run, STREAM_LIMIT, |event| view.push(event)).await
+    let (form, told_as) = match version {
+        Some(Version::V2) => (stream_modes::Version::V2, view::part as fn(&StreamItem) -> Value),
+        _ => (stream_modes::Version::V1, view::tuple as fn(&StreamItem) -> Value),
+    };
+    let view = view::of_run(view::modes(modes)?, keys, input(run)).version(form);
+    let mut view = if subgraphs { view.with_subgraphs() } else { view };
+    watch(main, world, run, STREAM_LIMIT, |event| view.push(event).iter().map(told_as).collect()).await
 }
 
 async fn events(
@@ -152,7 +157,7 @@ async fn events(
             watch(main, world, run, EVENTS_LIMIT, |event| view.push(event)).await
         }
         Some(Version::V3) => {
-            let mut view = AgentView::new(main.keys(run.output_keys.as_ref()), input(run))?;
+            let mut view = AgentView::new(main.keys(run.output_keys.as_ref()), input(run));
             watch(main, world, run, STREAM_LIMIT, |event| view.push(event)).await
         }
         Some(Version::V1) => Err(unsupported("events of version v1")),
@@ -202,12 +207,11 @@ async fn watch(
 /// The reference invokes by streaming: what it returns are the last values that it told, and what was asked.
 async fn invoke(main: &Built, world: &World, run: &GraphRun) -> Result<StepOutcome, Skip> {
     let keys = main.returned(run.output_keys.as_ref());
-    let modes = ["values".to_owned(), "updates".to_owned()];
-    let mut view = StreamView::new(&modes, false, true, keys, input(run))?;
+    let mut view = view::of_run([Mode::Values, Mode::Updates], keys, input(run)).version(stream_modes::Version::V2);
     let (mut last, mut asked) = (Value::Null, Vec::new());
-    let mut watched = |told: Value| match told["mode"].as_str() {
-        Some("values") if told["interrupts"] == json!([]) || told["data"].is_object() => last = told["data"].clone(),
-        _ => asked.extend(told["data"]["__interrupt__"].as_array().into_iter().flatten().cloned()),
+    let mut watched = |told: StreamItem| match told.mode {
+        Mode::Values if told.interrupts.is_empty() || told.data.is_object() => last = told.data,
+        _ => asked.extend(told.data["__interrupt__"].as_array().into_iter().flatten().cloned()),
     };
     let mut events = match start(main, world, run, STREAM_LIMIT).await {
         Ok(running) => running.events(),

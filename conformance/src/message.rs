@@ -56,7 +56,7 @@ pub fn message_json(message: &Message) -> Value {
 }
 
 /// The reference has no usage where the provider did not count.
-fn without_estimate(message: &mut Value) {
+pub fn without_estimate(message: &mut Value) {
     let is_estimate = message.get("usage_metadata").is_some_and(|usage| usage.get("source").is_some());
     if let (true, Some(fields)) = (is_estimate, message.as_object_mut()) {
         fields.remove("usage_metadata");

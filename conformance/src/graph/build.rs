@@ -8,11 +8,11 @@ use millstream::graph::{
     Command, Graph, Json, JsonKind, JsonUpdate, Node, Nodes, Retry, Schema, State, StateGraph, Target, ToolNode,
 };
 use millstream::{Cx, Result};
+use millstream_protocol::stream_modes::StateKeys;
 use serde_json::{Map, Value};
 
 use super::answer::{invalid_update, target, update};
 use super::script::{StateOnly, answer};
-use super::view::Keys;
 use super::world::World;
 use super::{prebuilt, tool};
 use crate::case::{self, Branch, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
@@ -150,18 +150,18 @@ impl Built {
     }
 
     /// The keys that a stream tells.
-    pub(super) fn keys(&self, wanted: Option<&OneOrMany<String>>) -> Keys {
+    pub(super) fn keys(&self, wanted: Option<&OneOrMany<String>>) -> StateKeys {
         match wanted {
-            Some(OneOrMany::One(key)) => Keys::One(key.clone()),
-            Some(OneOrMany::Many(keys)) => Keys::Some(keys.clone()),
-            None => Keys::All(self.channels.keys().cloned().collect()),
+            Some(OneOrMany::One(key)) => StateKeys::One(key.clone()),
+            Some(OneOrMany::Many(keys)) => StateKeys::Some(keys.clone()),
+            None => StateKeys::All,
         }
     }
 
     /// The keys that the graph returns.
-    pub(super) fn returned(&self, wanted: Option<&OneOrMany<String>>) -> Keys {
+    pub(super) fn returned(&self, wanted: Option<&OneOrMany<String>>) -> StateKeys {
         match (wanted, &self.outputs) {
-            (None, Some(keys)) => Keys::Some(keys.clone()),
+            (None, Some(keys)) => StateKeys::Some(keys.clone()),
             _ => self.keys(wanted),
         }
     }

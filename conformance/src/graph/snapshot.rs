@@ -1,13 +1,10 @@
-//! Checkpoints and the states of threads in the JSON of outputs.
+//! The states of threads in the JSON of outputs.
 
-use std::collections::BTreeMap;
-
+use millstream::CheckpointPlace;
 use millstream::graph::{CheckpointMetadata, GraphSnapshot, Json, Snapshot, TaskSnapshot};
-use millstream::{CheckpointEvent, CheckpointPlace, CheckpointTask, Payload};
-use serde_json::{Map, Value, json};
-use uuid::Uuid;
+use millstream_protocol::stream_modes::{checkpoint_config, graph_config, task_result};
+use serde_json::{Value, json};
 
-use super::view::writes_of;
 use crate::outcome::task_failure;
 
 /// The state of a thread; with the states of graphs inside, if they were asked for.
@@ -20,9 +17,9 @@ fn shown<S>(snapshot: &Snapshot<S>, values: &Value, subgraphs: bool) -> Value {
     json!({
         "values": values,
         "next": snapshot.next,
-        "config": config(&snapshot.at, parents),
+        "config": checkpoint_config(&snapshot.at, parents),
         "metadata": metadata(&snapshot.metadata),
-        "parent_config": snapshot.parent.as_ref().map(|parent| config(parent, parents)),
+        "parent_config": snapshot.parent.as_ref().map(|parent| checkpoint_config(parent, parents)),
         "tasks": snapshot.tasks.iter().map(|task| task_of(task, &snapshot.at, subgraphs)).collect::<Vec<_>>(),
         "interrupts": snapshot.interrupts().collect::<Vec<_>>(),
     })
@@ -50,8 +47,8 @@ fn metadata(metadata: &CheckpointMetadata) -> Value {
 fn task_of(task: &TaskSnapshot, at: &CheckpointPlace, subgraphs: bool) -> Value {
     let state = task.graph.as_ref().map(|GraphSnapshot { namespace, snapshot, .. }| match snapshot {
         Some(inner) => shown(inner, &inner.values.json(), subgraphs),
-        None if subgraphs => nothing_at(&address(&at.thread, namespace)),
-        None => address(&at.thread, namespace),
+        None if subgraphs => nothing_at(&graph_config(&at.thread, namespace)),
+        None => graph_config(&at.thread, namespace),
     });
     json!({
         "id": task.id,
@@ -59,65 +56,7 @@ fn task_of(task: &TaskSnapshot, at: &CheckpointPlace, subgraphs: bool) -> Value 
         "path": task.path,
         "error": task.error.as_ref().map(task_failure),
         "interrupts": task.interrupts,
-        "result": task.result.as_deref().map(result),
+        "result": task.result.as_deref().map(task_result),
         "state": state,
-    })
-}
-
-/// What a task wrote: an object, in which several writes of a key are a list of them.
-pub(super) fn result(updates: &[Payload]) -> Value {
-    result_of(&writes_of(updates))
-}
-
-pub(super) fn result_of(writes: &[(String, Value)]) -> Value {
-    let mut result: Map<String, Value> = Map::new();
-    for (key, value) in writes {
-        let same: Vec<&Value> = writes.iter().filter(|(other, _)| other == key).map(|(_, value)| value).collect();
-        let told = if same.len() > 1 { json!({ "$writes": same }) } else { value.clone() };
-        result.insert(key.clone(), told);
-    }
-    Value::Object(result)
-}
-
-fn address(thread: &str, namespace: &str) -> Value {
-    json!({ "configurable": { "thread_id": thread, "checkpoint_ns": namespace } })
-}
-
-/// The address of a checkpoint, with those of the graphs around if there are any.
-pub(super) fn config(at: &CheckpointPlace, parents: &BTreeMap<String, Uuid>) -> Value {
-    let mut configurable = json!({
-        "thread_id": &*at.thread, "checkpoint_ns": &*at.namespace, "checkpoint_id": at.id,
-    });
-    if !parents.is_empty() {
-        let mut map = parents.clone();
-        map.insert(at.namespace.to_string(), at.id);
-        configurable["checkpoint_map"] = json!(map);
-    }
-    json!({ "configurable": configurable })
-}
-
-/// What a stream says of a checkpoint.
-pub(super) fn event(event: &CheckpointEvent) -> Value {
-    let task = |task: &CheckpointTask| {
-        let state = task.graph.as_ref().map(|namespace| address(&event.at.thread, namespace));
-        let mut told = json!({ "id": task.id, "name": &*task.name, "state": state });
-        match (&task.error, &task.result) {
-            (Some(error), _) => told["error"] = task_failure(error),
-            (None, result_) => {
-                told["interrupts"] = json!(task.interrupts);
-                if let Some(updates) = result_ {
-                    told["result"] = result(updates);
-                }
-            }
-        }
-        told
-    };
-    json!({
-        "config": config(&event.at, &event.parents),
-        "parent_config": event.parent.as_ref().map(|parent| config(parent, &event.parents)),
-        "values": event.state.json(),
-        "metadata": { "source": event.source, "step": event.step, "parents": event.parents },
-        "next": event.tasks.iter().map(|task| &*task.name).collect::<Vec<_>>(),
-        "tasks": event.tasks.iter().map(task).collect::<Vec<_>>(),
     })
 }

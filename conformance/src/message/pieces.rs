@@ -1,6 +1,7 @@
 //! Pieces of messages as `AIMessageChunk`s, and their sum.
 
-use millstream::{AiMessageChunk, Chunk, ChunkEncoder, MessageFold, Part};
+use millstream::{AiMessageChunk, Chunk};
+use millstream_protocol::stream_modes::{MessagePiece, MessagePieces};
 use serde_json::{Value, json};
 
 use super::{message_json, without_estimate};
@@ -8,7 +9,7 @@ use super::{message_json, without_estimate};
 /// Follows one message, and writes its chunks as the reference does.
 #[derive(Clone, Debug, Default)]
 pub struct Pieces {
-    encoder: ChunkEncoder,
+    pieces: MessagePieces,
     sum: Option<AiMessageChunk>,
     whole: Option<Value>,
 }
@@ -16,11 +17,10 @@ pub struct Pieces {
 impl Pieces {
     /// The next chunk. A message that comes in one piece is a message, not a chunk: it was not streamed.
     pub fn json(&mut self, chunk: &Chunk) -> Value {
-        if let Some(message) = whole_message(chunk) {
-            self.whole = Some(message.clone());
-            return message;
-        }
-        let chunk = self.encoder.encode(chunk);
+        let chunk = match self.pieces.push(chunk) {
+            MessagePiece::Chunk(chunk) => chunk,
+            MessagePiece::Whole(message) => return self.whole.insert(message_json(&message)).clone(),
+        };
         match &mut self.sum {
             // What cannot be added up has failed its run, which tells so.
             Some(sum) => drop(sum.add(&chunk)),
@@ -41,16 +41,4 @@ pub fn chunk_json(chunk: &AiMessageChunk) -> Value {
     let mut written = json!(chunk);
     without_estimate(&mut written);
     written
-}
-
-/// The message, if `chunk` is all of it.
-pub(super) fn whole_message(chunk: &Chunk) -> Option<Value> {
-    let (Some(Part::Start { .. }), Some(Part::End { .. })) = (chunk.first(), chunk.last()) else { return None };
-    let said_last = |part: &Part| matches!(part, Part::Note { note, .. } if note.last);
-    if chunk.iter().any(said_last) {
-        return None;
-    }
-    let mut fold = MessageFold::default();
-    fold.push(chunk).ok()?;
-    fold.finish().ok().map(|message| message_json(&message))
 }

@@ -19,8 +19,8 @@ pub use memory::Memory;
 /// A graph in a thread has a chain of checkpoints, each the parent of the next; a fork makes it a tree. A checkpoint is saved as what changed since its
 /// parent (R37): an implementation shares everything else between the two. What is saved are JSON texts, which it need not understand.
 ///
-/// A caller may assume that calls take effect in the order in which their futures complete, and that a future that has completed with success
-/// has made its data as durable as the store makes anything. A caller awaits one call for a thread before it begins the next.
+/// Calls for a thread take effect in the order in which they are made: a caller may make the next before the last has completed. A future
+/// that has completed with success has made its data as durable as the store makes anything.
 pub trait Checkpointer: std::fmt::Debug + Send + Sync + 'static {
     /// The checkpoint `id` of a graph in a thread; the newest, which is the one with the greatest id, if `id` is not given.
     ///

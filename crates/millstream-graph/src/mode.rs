@@ -2,13 +2,14 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use millstream_core::{
-    Body, Channels, CheckpointEvent, Chunk, Event, Events, Interrupt, Message, Payload, Result, Scope, ShownMessages,
-    Streamed, Task, TaskError,
+    Body, Channels, CheckpointEvent, Chunk, Error, ErrorKind, Event, Events, Interrupt, Message, Payload, Result,
+    Scope, ShownMessages, Streamed, Task, TaskError,
 };
 use serde_json::Value;
 
@@ -35,7 +36,27 @@ pub enum Mode {
 }
 
 impl Mode {
-    pub(crate) fn channels(self) -> Channels {
+    /// Every mode.
+    pub const ALL: [Self; 7] =
+        [Self::Values, Self::Updates, Self::Messages, Self::Custom, Self::Tasks, Self::Checkpoints, Self::Debug];
+
+    /// Its name in LangGraph: `values`, `updates`, `messages`, `custom`, `tasks`, `checkpoints` or `debug`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Values => "values",
+            Self::Updates => "updates",
+            Self::Messages => "messages",
+            Self::Custom => "custom",
+            Self::Tasks => "tasks",
+            Self::Checkpoints => "checkpoints",
+            Self::Debug => "debug",
+        }
+    }
+
+    /// What has to be watched of a run for this mode: see [`GraphRun::events_of`](crate::GraphRun::events_of).
+    #[must_use]
+    pub fn channels(self) -> Channels {
         match self {
             Self::Values => Channels::VALUES,
             Self::Updates => Channels::UPDATES,
@@ -45,6 +66,22 @@ impl Mode {
             Self::Checkpoints => Channels::CHECKPOINTS,
             Self::Debug => Channels::TASKS | Channels::CHECKPOINTS,
         }
+    }
+}
+
+/// Reads a [name](Mode::name).
+///
+/// # Errors
+/// [`ErrorKind::InvalidInput`] for any other text.
+impl FromStr for Mode {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|mode| mode.name() == name);
+        found.ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::new(ErrorKind::InvalidInput, format!("{name:?} is no stream mode: there are {names}"))
+        })
     }
 }
 
