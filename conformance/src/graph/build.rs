@@ -27,7 +27,7 @@ const DEPTH: usize = 16;
 pub(super) struct Built {
     pub(super) graph: Graph<Json>,
     channels: Arc<BTreeMap<String, JsonKind>>,
-    inputs: Option<Vec<String>>,
+    /// The keys that it gives in the end, if not all.
     outputs: Option<Vec<String>>,
     saves: bool,
 }
@@ -46,7 +46,13 @@ impl Built {
         };
         let channels: Arc<BTreeMap<String, JsonKind>> =
             Arc::new(shape.channels.iter().map(|(key, kind)| (key.clone(), *kind)).collect());
-        let schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
+        let mut schema = Schema::json(channels.iter().map(|(key, kind)| (key.as_str(), *kind)));
+        if let Some(keys) = &shape.input_keys {
+            schema = schema.input(keys.iter().map(String::as_str));
+        }
+        if let Some(keys) = &shape.output_keys {
+            schema = schema.output(keys.iter().map(String::as_str));
+        }
         let mut graph = StateGraph::with_schema(schema);
         if let Some(name) = &shape.name {
             graph = graph.named(name.as_str());
@@ -63,13 +69,9 @@ impl Built {
                     graph.node(node.name.as_str(), function)
                 }
                 NodeBody::Graph(inner) => {
-                    let Self { graph: inner, inputs, outputs, channels, .. } = Self::inside(world, inner, depth)?;
-                    let into = move |state: &Json| known_keys(&state.to_value(), inputs.as_deref(), &channels);
-                    let back = move |end: Json| match &outputs {
-                        Some(keys) => end.only(keys).into_update(),
-                        None => end.into_update(),
-                    };
-                    graph.graph_with(node.name.as_str(), inner, into, back)
+                    let Self { graph: inner, channels, .. } = Self::inside(world, inner, depth)?;
+                    let into = move |state: &Json| known_keys(&state.to_value(), &channels);
+                    graph.graph_with(node.name.as_str(), inner, into, Json::into_update)
                 }
                 NodeBody::Tools { tools, handle_tool_errors } => {
                     let tools = ToolNode::new(tool::tools(world, tools)?);
@@ -93,7 +95,7 @@ impl Built {
             .interrupt_before(breakpoints(&shape.interrupt_before))
             .interrupt_after(breakpoints(&shape.interrupt_after));
         let built = Self::compiled(world, name, graph, channels, shape.checkpointer)?;
-        Ok(Self { inputs: shape.input_keys.clone(), outputs: shape.output_keys.clone(), ..built })
+        Ok(Self { outputs: shape.output_keys.clone(), ..built })
     }
 
     fn prebuilt(world: &Arc<World>, name: &str, agent: &case::Prebuilt) -> Result<Self, Skip> {
@@ -120,7 +122,7 @@ impl Built {
             Checkpointer::Inherited => graph,
         };
         let saves = name == "main" && checkpointer == Checkpointer::Own;
-        Ok(Self { graph, channels, inputs: None, outputs: None, saves })
+        Ok(Self { graph, channels, outputs: None, saves })
     }
 
     /// An input as what it writes.
@@ -128,7 +130,7 @@ impl Built {
         if !input.is_object() {
             return Err(invalid_update(input));
         }
-        Ok(known_keys(input, self.inputs.as_deref(), &self.channels))
+        Ok(known_keys(input, &self.channels))
     }
 
     /// Whether the graph keeps the states of its threads.
@@ -139,14 +141,6 @@ impl Built {
     /// Whether the graph has a key.
     pub(super) fn has(&self, key: &str) -> bool {
         self.channels.contains_key(key)
-    }
-
-    /// What the graph gives in the end.
-    pub(super) fn output(&self, state: &Json) -> Value {
-        match &self.outputs {
-            Some(keys) => state.only(keys).to_value(),
-            None => state.to_value(),
-        }
     }
 
     /// The keys that a stream tells.
@@ -169,17 +163,13 @@ impl Built {
     /// Runs the graph inside a node.
     pub(super) async fn invoke(&self, input: &Value, cx: &Cx) -> Result<Value> {
         let state = self.graph.invoke(self.input(input)?, cx).await?;
-        Ok(self.output(&state))
+        Ok(state.to_value())
     }
 }
 
-/// What of an object a graph takes.
-fn known_keys(object: &Value, inputs: Option<&[String]>, channels: &BTreeMap<String, JsonKind>) -> JsonUpdate {
-    let known = |key: &str| match inputs {
-        Some(keys) => keys.iter().any(|known| known == key),
-        None => channels.contains_key(key),
-    };
-    update(object.as_object().unwrap_or(&Map::new()), &known)
+/// What of an object a graph knows.
+fn known_keys(object: &Value, channels: &BTreeMap<String, JsonKind>) -> JsonUpdate {
+    update(object.as_object().unwrap_or(&Map::new()), &|key| channels.contains_key(key))
 }
 
 /// Breakpoints as the engine takes them.

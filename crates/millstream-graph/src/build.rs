@@ -15,7 +15,6 @@ use crate::command::Target;
 use crate::graph::Graph;
 use crate::nested::{Inner, Nested};
 use crate::node::{AnyNode, Node, Retry};
-use crate::plan::Plan;
 use crate::state::{Schema, State, Typed};
 
 /// Where a graph begins: the source of its first edges.
@@ -126,10 +125,12 @@ impl<S: State> StateGraph<S> {
     }
 
     /// Adds a graph on the same state as a node: it is given the state as its input, and what it gives in the end is written as if a function had
-    /// returned it. So a list that both append to gets what was in it a second time; give such a graph a state of its own, and use
-    /// [`graph_with`](Self::graph_with).
+    /// returned it. So a list that both append to gets what was in it a second time, unless it is no [`input`](Schema::input) of the inner graph, or the graph
+    /// has a state of its own: see [`graph_with`](Self::graph_with). What is no [`output`](Schema::output) of the inner graph is not written.
     pub fn graph(self, name: impl Into<Arc<str>>, graph: Graph<S>) -> Self {
-        self.graph_with(name, graph, |state: &S| state.clone().into_update(), |end: S| end.into_update())
+        let schema = graph.schema.clone();
+        let back = move |end: S| schema.given_back(end.into_update());
+        self.graph_with(name, graph, |state: &S| state.clone().into_update(), back)
     }
 
     /// Adds a graph on another state as a node: `into` makes its input of this graph's state, and `back` an update of what it gives in the end.
@@ -322,7 +323,7 @@ impl<S: State> StateGraph<S> {
     pub fn compile(self) -> Result<Graph<S>> {
         let mistakes = check::mistakes(&self);
         if mistakes.is_empty() {
-            return Ok(Graph::new(Plan::new(self)));
+            return Ok(Graph::new(self));
         }
         Err(Error::new(ErrorKind::InvalidInput, format!("the graph cannot be built:\n- {}", mistakes.join("\n- "))))
     }

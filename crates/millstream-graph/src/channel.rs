@@ -56,6 +56,8 @@ type Clear<S> = Arc<dyn Fn(&mut S) -> Dirty + std::marker::Send + Sync>;
 type Manage<S> = Arc<dyn Fn(&mut S, Progress) + std::marker::Send + Sync>;
 type Save<S> = Arc<dyn Fn(&S, Dirty) -> Result<Change> + std::marker::Send + Sync>;
 type Identify<S> = Arc<dyn Fn(&mut <S as State>::Update) + std::marker::Send + Sync>;
+type Pass<S> = Arc<dyn Fn(&mut <S as State>::Update, &mut <S as State>::Update) + std::marker::Send + Sync>;
+type Reset<S> = Arc<dyn Fn(&mut S, &S) + std::marker::Send + Sync>;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,10 @@ pub struct Channel<S: State> {
     name: Arc<str>,
     apply: Apply<S>,
     is_written: IsWritten<S>,
+    /// Passes what one update writes on to another.
+    pass: Pass<S>,
+    /// Makes the value what it is in a state to which nothing was written.
+    reset: Reset<S>,
     /// None for a value that is not saved.
     save: Option<Save<S>>,
     /// For a channel that keeps its value for one step only.
@@ -99,6 +105,8 @@ impl<S: State> Clone for Channel<S> {
             name: self.name.clone(),
             apply: self.apply.clone(),
             is_written: self.is_written.clone(),
+            pass: self.pass.clone(),
+            reset: self.reset.clone(),
             save: self.save.clone(),
             clear: self.clear.clone(),
             manage: self.manage.clone(),
@@ -122,7 +130,7 @@ pub struct Access<S: State, T> {
     /// What an update writes to it.
     pub written: Writes<S, T>,
     /// The same, to be changed.
-    pub to_write: fn(&mut S::Update) -> Option<&mut Write<T>>,
+    pub to_write: fn(&mut S::Update) -> &mut Option<Write<T>>,
 }
 
 impl<S: State, T> Clone for Access<S, T> {
@@ -139,17 +147,33 @@ impl<S: State> Channel<S> {
         name: impl Into<Arc<str>>,
         apply: impl Fn(&mut S, &[Written<'_, S>]) -> Result<Dirty> + std::marker::Send + Sync + 'static,
         is_written: impl Fn(&S::Update) -> bool + std::marker::Send + Sync + 'static,
+        pass: impl Fn(&mut S::Update, &mut S::Update) + std::marker::Send + Sync + 'static,
+        reset: impl Fn(&mut S, &S) + std::marker::Send + Sync + 'static,
         save: impl Fn(&S, Dirty) -> Result<Change> + std::marker::Send + Sync + 'static,
     ) -> Self {
         Self {
             name: name.into(),
             apply: Arc::new(apply),
             is_written: Arc::new(is_written),
+            pass: Arc::new(pass),
+            reset: Arc::new(reset),
             save: Some(Arc::new(save)),
             clear: None,
             manage: None,
             identify: None,
         }
+    }
+
+    /// A channel of a field of a struct.
+    fn of_field<T: Clone + 'static>(
+        access: Access<S, T>,
+        apply: impl Fn(&mut S, &[Written<'_, S>]) -> Result<Dirty> + std::marker::Send + Sync + 'static,
+        save: impl Fn(&S, Dirty) -> Result<Change> + std::marker::Send + Sync + 'static,
+    ) -> Self {
+        let Access { name, field, seen, written, to_write } = access;
+        let pass = move |from: &mut S::Update, to: &mut S::Update| *to_write(to) = to_write(from).take();
+        let reset = move |state: &mut S, initial: &S| field(state).clone_from(seen(initial));
+        Self::from_functions(name, apply, move |update| written(update).is_some(), pass, reset, save)
     }
 
     /// A channel that keeps the last value. Two nodes may not write it in one step: which of them was last would be chance.
@@ -162,13 +186,12 @@ impl<S: State> Channel<S> {
             }
             Ok(Dirty::Changed)
         };
-        let save = move |state: &S, _| Change::whole(seen(state));
-        Self::from_functions(name, apply, move |update| written(update).is_some(), save)
+        Self::of_field(access, apply, move |state, _| Change::whole(seen(state)))
     }
 
     /// A channel that keeps any of the values that are written in a step, which are meant to be equal.
     pub fn any<T: Clone + Serialize + 'static>(access: Access<S, T>) -> Self {
-        let Access { name, field, seen, written, .. } = access;
+        let Access { field, seen, written, .. } = access;
         let apply = move |state: &mut S, writes: &[Written<'_, S>]| {
             let last = writes.iter().rev().find_map(|write| written(write.update));
             if let Some(Write::Join(value) | Write::Replace(value)) = last {
@@ -176,8 +199,7 @@ impl<S: State> Channel<S> {
             }
             Ok(Dirty::Changed)
         };
-        let save = move |state: &S, _| Change::whole(seen(state));
-        Self::from_functions(name, apply, move |update| written(update).is_some(), save)
+        Self::of_field(access, apply, move |state, _| Change::whole(seen(state)))
     }
 
     /// A channel in which `reduce` joins each write with the value that is there, in the order of the nodes' names.
@@ -190,8 +212,7 @@ impl<S: State> Channel<S> {
             join(name, field(state), writes, written, &reduce)?;
             Ok(Dirty::Changed)
         };
-        let save = move |state: &S, _| Change::whole(seen(state));
-        Self::from_functions(name, apply, move |update| written(update).is_some(), save)
+        Self::of_field(access, apply, move |state, _| Change::whole(seen(state)))
     }
 
     /// [`reduced`](Self::reduced) for a list. What [`append`] and [`add_messages`] put behind it is saved alone, not the list again (R37).
@@ -217,7 +238,7 @@ impl<S: State> Channel<S> {
             Ok(if only_grown && added.is_some() { Dirty::Grown(before) } else { Dirty::Changed })
         };
         let save = move |state: &S, dirty| Change::list(seen(state), dirty);
-        let channel = Self::from_functions(name, apply, move |update| written(update).is_some(), save);
+        let channel = Self::of_field(access, apply, save);
         if !adds_messages {
             return channel;
         }
@@ -281,7 +302,8 @@ impl<S: State> Channel<S> {
         name: impl Into<Arc<str>>,
         manage: impl Fn(&mut S, Progress) + std::marker::Send + Sync + 'static,
     ) -> Self {
-        let channel = Self::from_functions(name, |_, _| Ok(Dirty::Clean), |_| false, |_, _| Ok(Change::Gone));
+        let apply = |_: &mut S, _: &[Written<'_, S>]| Ok(Dirty::Clean);
+        let channel = Self::from_functions(name, apply, |_| false, |_, _| {}, |_, _| {}, |_, _| Ok(Change::Gone));
         Self { manage: Some(Arc::new(manage)), save: None, ..channel }
     }
 
@@ -290,12 +312,26 @@ impl<S: State> Channel<S> {
         &self.name
     }
 
+    pub(crate) fn is_in(&self, names: &[Arc<str>]) -> bool {
+        names.contains(&self.name)
+    }
+
     pub(crate) fn shared_name(&self) -> Arc<str> {
         self.name.clone()
     }
 
     pub(crate) fn is_written(&self, update: &S::Update) -> bool {
         (self.is_written)(update)
+    }
+
+    /// Passes what `from` writes on to `to`.
+    pub(crate) fn pass(&self, from: &mut S::Update, to: &mut S::Update) {
+        (self.pass)(from, to);
+    }
+
+    /// Makes the value in `state` what it is in `initial`, to which nothing was written; none if it may have none.
+    pub(crate) fn reset(&self, state: &mut S, initial: &S) {
+        (self.reset)(state, initial);
     }
 
     pub(crate) fn apply(&self, state: &mut S, writes: &[Written<'_, S>]) -> Result<Dirty> {

@@ -10,6 +10,7 @@ use crate::state::State;
 /// Every mistake, each as a sentence that says what to do.
 pub(crate) fn mistakes<S: State>(graph: &StateGraph<S>) -> Vec<String> {
     let mut mistakes = graph.mistakes.clone();
+    mistakes.extend(graph.schema.mistakes());
     let known = |name: &str| graph.nodes.contains_key(name);
     for reserved in [START, END].into_iter().filter(|name| known(name)) {
         mistakes.push(format!("a node cannot be called {reserved:?}; that name is the graph's own"));

@@ -107,7 +107,7 @@ impl Engine {
             self.tell.interrupted(Vec::new(), &self.state).await?;
         }
         self.tell.ended(&self.state).await?;
-        Ok(Ended { state: self.state, interrupts })
+        Ok(Ended { state: self.plan.shape.given_in_the_end(self.state)?, interrupts })
     }
 
     async fn go_on(&mut self) -> Result<()> {

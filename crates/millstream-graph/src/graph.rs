@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use millstream_core::{Cx, Kind, Label, Payload, Result};
@@ -10,6 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::breakpoints::Breakpoints;
+use crate::build::StateGraph;
 use crate::checkpoint::{Checkpointer, Durability};
 use crate::command::Command;
 use crate::engine::{Begin, Engine, Orders, Settings};
@@ -18,7 +18,7 @@ use crate::nested::Inner;
 use crate::plan::Plan;
 use crate::run::GraphRun;
 use crate::shape::typed;
-use crate::state::{IntoInput, State};
+use crate::state::{IntoInput, Schema, State};
 
 /// How many supersteps a run may have unless it says otherwise: as many as in LangGraph.
 const STEPS: u64 = 10_007;
@@ -27,7 +27,7 @@ const STEPS: u64 = 10_007;
 pub struct Graph<S: State> {
     pub(crate) plan: Arc<Plan>,
     pub(crate) keeping: Keeping,
-    state: PhantomData<fn() -> S>,
+    pub(crate) schema: Schema<S>,
 }
 
 /// Where a graph keeps its state.
@@ -44,8 +44,9 @@ pub(crate) enum Keeping {
 }
 
 impl<S: State> Graph<S> {
-    pub(crate) fn new(plan: Plan) -> Self {
-        Self { plan: Arc::new(plan), keeping: Keeping::Inherited, state: PhantomData }
+    pub(crate) fn new(graph: StateGraph<S>) -> Self {
+        let schema = graph.schema.clone();
+        Self { plan: Arc::new(Plan::new(graph)), keeping: Keeping::Inherited, schema }
     }
 
     fn kept(self, keeping: Keeping) -> Self {
@@ -155,7 +156,7 @@ impl<S: State> Graph<S> {
 
 impl<S: State> Clone for Graph<S> {
     fn clone(&self) -> Self {
-        Self { plan: self.plan.clone(), keeping: self.keeping.clone(), state: PhantomData }
+        Self { plan: self.plan.clone(), keeping: self.keeping.clone(), schema: self.schema.clone() }
     }
 }
 

@@ -172,6 +172,13 @@ impl From<Map<String, Value>> for JsonUpdate {
 
 impl Schema<Json> {
     /// The schema of keys and what they do with writes.
+    ///
+    /// ```
+    /// use millstream_graph::{JsonKind, Schema};
+    ///
+    /// let keys = [("question", JsonKind::Last), ("notes", JsonKind::Append), ("answer", JsonKind::Last)];
+    /// let schema = Schema::json(keys).input(["question"]).output(["answer"]);
+    /// ```
     pub fn json<K: Into<Arc<str>>>(keys: impl IntoIterator<Item = (K, JsonKind)>) -> Self {
         let keys: Arc<[(Arc<str>, JsonKind)]> = keys.into_iter().map(|(key, kind)| (key.into(), kind)).collect();
         let known = keys.clone();
@@ -223,11 +230,14 @@ fn channel(key: Arc<str>, kind: JsonKind) -> Channel<Json> {
         }
         _ => {}
     }
-    let (written, cleared, saved, named) = (key.clone(), key.clone(), key.clone(), key.clone());
+    let (written, passed, left_out, cleared) = (key.clone(), key.clone(), key.clone(), key.clone());
+    let (saved, named) = (key.clone(), key.clone());
     let channel = Channel::from_functions(
         named,
         move |state: &mut Json, writes: &[Written<'_, Json>]| write(&key, kind, state, writes),
         move |update: &JsonUpdate| update.0.contains_key(&*written),
+        move |from: &mut JsonUpdate, to: &mut JsonUpdate| to.0.extend(from.0.remove_entry(&*passed)),
+        move |state: &mut Json, _: &Json| drop(state.fields.remove(&left_out)),
         move |state: &Json, dirty| match state.get(&saved) {
             None => Ok(Change::Gone),
             Some(Value::Array(list)) if kind.is_list() => Change::list(list, dirty),

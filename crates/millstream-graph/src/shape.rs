@@ -35,6 +35,12 @@ pub(crate) trait Shape: std::marker::Send + Sync + 'static {
     /// The state as the nodes of a step get it.
     fn given(&self, state: &Payload, progress: Progress) -> Payload;
 
+    /// What of an input is taken.
+    fn taken(&self, input: Payload) -> Payload;
+
+    /// What a run that ends with `state` gives.
+    fn given_in_the_end(&self, state: Payload) -> Result<Payload>;
+
     /// Gives ids to the messages of an update that have none.
     fn identify(&self, update: Payload) -> Payload;
 
@@ -110,6 +116,23 @@ impl<S: State> Shape for Schema<S> {
             Some(typed) => Payload::shared(Self::given(self, typed, progress)),
             None => state.clone(),
         }
+    }
+
+    fn taken(&self, input: Payload) -> Payload {
+        if !self.has_input() {
+            return input;
+        }
+        match input.clone().into_shared::<S::Update>() {
+            Some(typed) => {
+                drop(input);
+                Payload::new(Self::taken(self, Arc::unwrap_or_clone(typed)))
+            }
+            None => input,
+        }
+    }
+
+    fn given_in_the_end(&self, state: Payload) -> Result<Payload> {
+        Ok(Payload::shared(Self::given_in_the_end(self, typed(state)?)))
     }
 
     fn identify(&self, update: Payload) -> Payload {

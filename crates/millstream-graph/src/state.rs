@@ -89,12 +89,18 @@ pub fn written<'de, T: DeserializeOwned, D: Deserializer<'de>>(deserializer: D) 
 pub struct Schema<S: State> {
     channels: Arc<Vec<Channel<S>>>,
     initial: Arc<dyn Fn() -> S + std::marker::Send + Sync>,
+    /// The channels that an input may write, if not all.
+    input: Option<Names>,
+    /// The channels that a run gives in the end, if not all.
+    output: Option<Names>,
 }
+
+type Names = Arc<[Arc<str>]>;
 
 impl<S: State> Schema<S> {
     /// A schema without channels, of a state that is `initial` before anything was written.
     pub fn new(initial: impl Fn() -> S + std::marker::Send + Sync + 'static) -> Self {
-        Self { channels: Arc::default(), initial: Arc::new(initial) }
+        Self { channels: Arc::default(), initial: Arc::new(initial), input: None, output: None }
     }
 
     /// Adds a channel.
@@ -103,6 +109,20 @@ impl<S: State> Schema<S> {
         let channels = Arc::make_mut(&mut self.channels);
         channels.push(channel);
         self
+    }
+
+    /// Lets inputs write only the channels of these names; what else is in an input is left out of it. Without this they may write all.
+    #[must_use]
+    pub fn input<N: Into<Arc<str>>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        Self { input: Some(names.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// Has runs give only the channels of these names in the end, and so what a graph gives to the graph around it. The others are as if nothing
+    /// had been written to them; a key of a [`Json`](crate::Json) state is not there. Streams and checkpoints have the whole state. Without this,
+    /// runs give all.
+    #[must_use]
+    pub fn output<N: Into<Arc<str>>>(self, names: impl IntoIterator<Item = N>) -> Self {
+        Self { output: Some(names.into_iter().map(Into::into).collect()), ..self }
     }
 
     pub(crate) fn channels(&self) -> &[Channel<S>] {
@@ -118,6 +138,54 @@ impl<S: State> Schema<S> {
         self.channels.iter().any(|channel| channel.is_written(update))
     }
 
+    /// Whether inputs may write some channels only.
+    pub(crate) fn has_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// What of an input is taken.
+    pub(crate) fn taken(&self, input: S::Update) -> S::Update {
+        self.only(self.input.as_ref(), input)
+    }
+
+    /// What of an end's update goes to the graph around this one, if both are on the same state.
+    pub(crate) fn given_back(&self, end: S::Update) -> S::Update {
+        self.only(self.output.as_ref(), end)
+    }
+
+    fn only(&self, names: Option<&Names>, mut update: S::Update) -> S::Update {
+        let Some(names) = names else { return update };
+        let mut kept = S::Update::default();
+        for channel in self.channels.iter().filter(|channel| channel.is_in(names)) {
+            channel.pass(&mut update, &mut kept);
+        }
+        kept
+    }
+
+    /// What a run gives in the end.
+    pub(crate) fn given_in_the_end(&self, state: Arc<S>) -> Arc<S> {
+        let Some(names) = &self.output else { return state };
+        let (mut given, initial) = (state, self.initial());
+        for channel in self.channels.iter().filter(|channel| !channel.is_in(names)) {
+            channel.reset(Arc::make_mut(&mut given), &initial);
+        }
+        given
+    }
+
+    /// What is wrong with the names of inputs and outputs.
+    pub(crate) fn mistakes(&self) -> impl Iterator<Item = String> + '_ {
+        let lists = [("input", &self.input), ("output", &self.output)];
+        let named =
+            lists.into_iter().flat_map(|(what, names)| names.iter().flat_map(|it| it.iter()).map(move |it| (what, it)));
+        named.filter_map(|(what, name)| match self.channels.iter().find(|channel| channel.name() == &**name) {
+            None => Some(format!("{name:?} is to be {what}, and the state has no such field")),
+            Some(channel) if channel.manage().is_some() => {
+                Some(format!("{name:?} is to be {what}, and it is the engine that sets it, for nodes alone"))
+            }
+            Some(_) => None,
+        })
+    }
+
     /// The state as the nodes of a step get it: with the values that the engine sets.
     pub(crate) fn given(&self, state: Arc<S>, progress: Progress) -> Arc<S> {
         let mut given = state;
@@ -130,7 +198,12 @@ impl<S: State> Schema<S> {
 
 impl<S: State> Clone for Schema<S> {
     fn clone(&self) -> Self {
-        Self { channels: self.channels.clone(), initial: self.initial.clone() }
+        Self {
+            channels: self.channels.clone(),
+            initial: self.initial.clone(),
+            input: self.input.clone(),
+            output: self.output.clone(),
+        }
     }
 }
 

@@ -162,7 +162,9 @@ impl<'a> ThreadState<'a> {
         let Answer { updates, goto, .. } = answer;
         let as_node = written_by(plan, node, &self.ahead)?;
         let name = as_node.map_or(START, |node| &plan.node(node).name);
-        let updates: Vec<Payload> = updates.into_iter().map(|update| plan.shape.identify(update)).collect();
+        // What the start writes is an input.
+        let taken = |update| if as_node.is_none() { plan.shape.taken(update) } else { update };
+        let updates: Vec<Payload> = updates.into_iter().map(|update| plan.shape.identify(taken(update))).collect();
         // The task that would have run is taken to have given this.
         let mut turns = self.turns(&saver.place.namespace).into_iter();
         if let Some(turn) = turns.find(|turn| &*turn.task.name == name && is_open(&self.past, turn)) {

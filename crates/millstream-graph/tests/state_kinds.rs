@@ -7,10 +7,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use futures_util::StreamExt;
 use millstream_core::{Cx, Error, ErrorKind, Message, Result, add_messages};
 use millstream_graph::{
-    Checkpointer, END, Graph, Json, JsonKind, JsonUpdate, Memory, START, Schema, Send, State, StateGraph, append, max,
-    merge, sum,
+    Checkpointer, Command, END, Graph, Json, JsonKind, JsonUpdate, Memory, START, Schema, Send, State, StateGraph,
+    Typed, append, max, merge, sum,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -289,4 +290,130 @@ async fn a_number_that_json_does_not_have_cannot_be_read_again_and_is_said_to_be
     let error = graph.state("t").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("does not fit the graph's state: invalid type: null, expected f64"), "{error}");
+}
+
+#[derive(State, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[state(crate = "millstream_graph")]
+struct Desk {
+    #[state(input)]
+    question: String,
+    #[state(output)]
+    answer: String,
+    #[reduce(append)]
+    #[state(input, output)]
+    log: Vec<String>,
+    scratch: String,
+    #[state(untracked)]
+    secret: String,
+}
+
+/// A graph whose only node answers with what it sees.
+fn desk() -> Graph<Desk> {
+    let see = |desk: Arc<Desk>, _: Cx| {
+        let answer = format!("{}/{}/{}/{}", desk.question, desk.scratch, desk.secret, desk.log.concat());
+        std::future::ready(Ok::<_, Error>(Desk::update().answer(answer).log(["x"]).scratch("mine")))
+    };
+    StateGraph::new().node("see", see).edge(START, "see").compile().unwrap()
+}
+
+/// A state in which every field was written.
+fn whole_desk() -> Desk {
+    let [question, answer, scratch, secret] = ["q", "a", "s", "k"].map(str::to_owned);
+    Desk { question, answer, log: vec!["l".to_owned()], scratch, secret }
+}
+
+#[tokio::test]
+async fn an_input_writes_the_fields_of_the_input_alone_and_a_run_gives_those_of_the_output() {
+    let given = Desk { answer: "q///l".to_owned(), log: vec!["l".into(), "x".into()], ..Desk::default() };
+    assert_eq!(desk().run(whole_desk()).await.unwrap(), given);
+    let update = Desk::update().question("q").scratch("s").secret("k").log(["l"]);
+    assert_eq!(desk().run(update).await.unwrap(), given);
+    // Checkpoints and streams have everything, and the next input joins that.
+    let graph = desk().checkpointer(Memory::new());
+    let values: Vec<_> = graph.run(whole_desk()).thread("t").values().collect().await;
+    let last = values.last().unwrap().as_deref().unwrap().clone();
+    let whole = Desk { question: "q".to_owned(), scratch: "mine".to_owned(), ..given.clone() };
+    assert_eq!(last, whole);
+    assert_eq!(graph.state("t").await.unwrap().unwrap().values, whole);
+    assert_eq!(graph.run(Desk::update().scratch("s")).thread("t").await.unwrap().answer, "q/mine//lx");
+    // A run that stops gives no more.
+    let stopped = graph.run(whole_desk()).thread("stop").interrupt_before(["see"]).outcome().await.unwrap();
+    assert_eq!(stopped.state, Desk { log: vec!["l".to_owned()], ..Desk::default() });
+    assert_eq!(graph.state("stop").await.unwrap().unwrap().values.question, "q");
+    assert_eq!(graph.go_on("stop").await.unwrap(), given);
+}
+
+#[tokio::test]
+async fn what_is_changed_from_outside_is_an_input_only_as_the_start() {
+    let graph = desk().checkpointer(Memory::new());
+    let write = || Desk::update().question("new").scratch("told");
+    graph.update("start", write()).as_node(START).save().await.unwrap();
+    graph.update("node", write()).as_node("see").save().await.unwrap();
+    let scratch = async |thread| graph.state(thread).await.unwrap().unwrap().values.scratch;
+    assert_eq!((scratch("start").await, scratch("node").await), (String::new(), "told".to_owned()));
+    // Nor are the orders of a command.
+    let order = Command::goto("see").update(write());
+    assert_eq!(graph.command("order", order).await.unwrap().answer, "new/told//");
+}
+
+#[tokio::test]
+async fn a_graph_inside_another_takes_its_input_and_gives_its_output_alone() {
+    let all = ["question", "answer", "log", "scratch", "secret"];
+    let plain = Desk::schema().input(all).output(all);
+    let outer = |inner: Graph<Desk>| {
+        let graph = StateGraph::with_schema(plain.clone()).graph("inside", inner).edge(START, "inside");
+        graph.compile().unwrap()
+    };
+    let whole = Desk { answer: "q///l".to_owned(), log: ["l", "l", "x"].map(str::to_owned).to_vec(), ..whole_desk() };
+    assert_eq!(outer(desk()).run(whole_desk()).await.unwrap(), whole);
+    // A list that is no input is not there twice.
+    let see = |desk: Arc<Desk>, _: Cx| {
+        std::future::ready(Ok::<_, Error>(Desk::update().log([format!("{} {}", desk.question, desk.log.len())])))
+    };
+    let inner = StateGraph::with_schema(Desk::schema().input(["question"])).node("see", see).edge(START, "see");
+    let end = outer(inner.compile().unwrap()).run(whole_desk()).await.unwrap();
+    assert_eq!(end, Desk { answer: String::new(), log: vec!["l".to_owned(), "q 0".to_owned()], ..whole_desk() });
+    // On another state, and inside a function.
+    let back = |end: Desk| Desk::update().scratch(format!("{} {:?}", end.answer, end.question));
+    let graph = StateGraph::with_schema(plain.clone()).graph_with(
+        "inside",
+        desk(),
+        |desk: &Desk| desk.clone().into_update(),
+        back,
+    );
+    let end = graph.edge(START, "inside").compile().unwrap().run(whole_desk()).await.unwrap();
+    assert_eq!(end.scratch, "q///l \"\"");
+    let call = async |desk_now: Arc<Desk>, cx: Cx| {
+        let end = desk().invoke(Desk::clone(&desk_now), &cx).await?;
+        Ok::<_, Error>(Desk::update().scratch(format!("{} {:?}", end.answer, end.scratch)))
+    };
+    let graph = StateGraph::with_schema(plain).node("call", call).edge(START, "call");
+    assert_eq!(graph.compile().unwrap().run(whole_desk()).await.unwrap().scratch, "q///l \"\"");
+}
+
+#[tokio::test]
+async fn json_states_have_inputs_and_outputs_too() {
+    let keys = || {
+        [("q", JsonKind::Last), ("log", JsonKind::Append), ("a", JsonKind::Last), ("left", JsonKind::RemainingSteps)]
+    };
+    let see = |state: Arc<Json>, _: Cx| {
+        let seen = state.only(&["q", "log", "a"].map(str::to_owned)).to_value();
+        std::future::ready(Ok::<_, Error>(JsonUpdate::new().with("a", seen).with("log", json!([1]))))
+    };
+    let schema = || Schema::json(keys()).input(["q"]).output(["a"]);
+    let graph = |schema| StateGraph::with_schema(schema).node("see", see).edge(START, "see");
+    let input = || JsonUpdate::new().with("q", 1).with("log", json!([0])).with("a", 2).with("else", 3);
+    let memory = graph(schema()).compile().unwrap().checkpointer(Memory::new());
+    assert_eq!(memory.run(input()).thread("t").await.unwrap().to_value(), json!({"a": {"q": 1, "log": []}}));
+    let saved = memory.state("t").await.unwrap().unwrap().values.to_value();
+    assert_eq!(saved, json!({"q": 1, "log": [1], "a": {"q": 1, "log": []}}));
+    let outer = StateGraph::with_schema(Schema::json(keys())).graph("inside", graph(schema()).compile().unwrap());
+    let end = outer.edge(START, "inside").compile().unwrap().run(input()).await.unwrap();
+    assert_eq!(end.to_value(), json!({"q": 1, "log": [0], "a": {"q": 1, "log": []}}));
+    // Nothing may be said to be all.
+    let none = graph(Schema::json(keys()).input([""; 0]).output([""; 0])).compile();
+    let error = graph(schema().input(["q", "who"]).output(["left"])).compile().unwrap_err().to_string();
+    assert_eq!(none.unwrap().run(input()).await.unwrap().to_value(), json!({}));
+    assert!(error.contains("- \"who\" is to be input, and the state has no such field"), "{error}");
+    assert!(error.contains("- \"left\" is to be output, and it is the engine that sets it"), "{error}");
 }

@@ -18,6 +18,9 @@ mod tool;
 /// - `#[state(any)]`: takes any of several writes in a step, which are meant to be equal;
 /// - `#[state(ephemeral)]`: has what was written for one step only;
 /// - `#[state(untracked)]`: is in no checkpoint;
+/// - `#[state(input)]`: an input may write it. If any field says so, what an input has for the others is left out;
+/// - `#[state(output)]`: a run gives it in the end. If any field says so, the others are then as they are by default. Streams and checkpoints have
+///   them;
 /// - `#[state(remaining_steps)]`, `#[state(is_last_step)]`: set by the engine, for nodes to read.
 ///
 /// `#[state(crate = "path")]` on the struct says where the graph crate is, if not at `::millstream::graph`.

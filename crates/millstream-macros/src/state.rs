@@ -30,6 +30,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     let types: Vec<&Type> = fields.iter().map(|field| field.of).collect();
     let keys: Vec<String> = names.iter().map(ToString::to_string).collect();
     let channels = fields.iter().map(|field| field.channel(&graph)).collect::<Result<Vec<_>>>()?;
+    let [input, output] = ["input", "output"].map(|word| only(&fields, word));
     let setters = fields.iter().map(|field| field.setter(&graph));
     let serde = format!("{}::serde", quote!(#graph).to_string().replace(' ', ""));
     let written = format!("{}::written", quote!(#graph).to_string().replace(' ', ""));
@@ -89,7 +90,7 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
 
         impl #graph::Typed for #state {
             fn schema() -> #graph::Schema<Self> {
-                #graph::Schema::new(Self::default)#(.channel(#channels))*
+                #graph::Schema::new(Self::default)#(.channel(#channels))* #input #output
             }
         }
     })
@@ -103,7 +104,7 @@ struct StateField<'a> {
     words: Vec<Ident>,
 }
 
-const WORDS: [&str; 5] = ["any", "ephemeral", "untracked", "remaining_steps", "is_last_step"];
+const WORDS: [&str; 7] = ["any", "ephemeral", "untracked", "input", "output", "remaining_steps", "is_last_step"];
 
 impl<'a> StateField<'a> {
     fn read(field: &'a Field) -> Result<Self> {
@@ -132,6 +133,10 @@ impl<'a> StateField<'a> {
                 return Err(Error::new_spanned(name, format!("a field with a reducer cannot be `{word}`")));
             }
         }
+        if field.is_managed() && (field.is("input") || field.is("output")) {
+            let message = "the engine sets this field, for nodes alone: it cannot be `input` or `output`";
+            return Err(Error::new_spanned(name, message));
+        }
         Ok(field)
     }
 
@@ -152,7 +157,7 @@ impl<'a> StateField<'a> {
             field: |state| &mut state.#name,
             seen: |state| &state.#name,
             written: |update| update.#name.as_ref(),
-            to_write: |update| update.#name.as_mut(),
+            to_write: |update| &mut update.#name,
         });
         let mut channel = match reduce {
             _ if self.is("remaining_steps") => quote!(#graph::Channel::remaining_steps(#access)),
@@ -208,6 +213,16 @@ impl<'a> StateField<'a> {
             }
         }
     }
+}
+
+/// Says which fields are `word`, input or output; nothing if none is, which means all.
+fn only(fields: &[StateField<'_>], word: &str) -> TokenStream {
+    let keys: Vec<String> = fields.iter().filter(|field| field.is(word)).map(|field| field.name.to_string()).collect();
+    if keys.is_empty() {
+        return TokenStream::new();
+    }
+    let word = format_ident!("{word}");
+    quote!(.#word([#(#keys),*]))
 }
 
 /// The `T` of a `Vec<T>`.

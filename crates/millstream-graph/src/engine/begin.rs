@@ -163,7 +163,7 @@ impl Engine {
                 }
                 self.tell.values(&self.state).await?;
             }
-            Begin::Input(update) => self.take_input(update).await?,
+            Begin::Input(input) => self.take_input(self.plan.shape.taken(input)).await?,
             Begin::Orders(orders) => self.take_orders(orders).await?,
             Begin::GoOn => return Err(nothing_to_run("there is nothing to run: the thread has no checkpoint yet")),
         }
