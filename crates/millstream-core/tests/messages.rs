@@ -128,6 +128,14 @@ proptest! {
 }
 
 #[test]
+fn the_same_call_twice_is_two_calls() {
+    let call = json!({"type": "tool_call", "id": "j", "name": "f", "args": {}});
+    let message: Message = serde_json::from_value(json!({"type": "ai", "content": [call, call]})).unwrap();
+    assert_eq!(message.tool_calls().count(), 2);
+    assert_eq!(json!(again(&message)), json!(message));
+}
+
+#[test]
 fn every_field_of_langchains_form_is_kept() {
     for given in [
         json!({"type": "human", "content": "", "name": "Bob", "id": "1", "example": true}),

@@ -215,14 +215,15 @@ pub(super) fn read_content(content: Value, mut calls: Vec<Block>) -> Result<Vec<
     let interleaved = !items.iter().is_sorted_by_key(is_call);
     let given = Value::Array(items.clone());
     let mut blocks = Vec::new();
+    // The listed calls that the content has not named yet: the same call may be there twice.
+    let mut unnamed = calls.clone();
     for item in items {
         let Some(call) = Block::of_call(&item) else {
             blocks.push(Block::of_item(item));
             continue;
         };
-        let listed = calls.iter().position(|listed| *listed == call);
+        let listed = unnamed.iter().position(|listed| *listed == call).map(|at| unnamed.remove(at));
         if interleaved {
-            listed.map(|at| calls.remove(at));
             blocks.push(call);
         } else {
             // It is said twice: here, and among the calls.
@@ -232,7 +233,8 @@ pub(super) fn read_content(content: Value, mut calls: Vec<Block>) -> Result<Vec<
             }
         }
     }
-    Ok(simplified(blocks, &given).into_iter().chain(calls).collect())
+    let behind = if interleaved { unnamed } else { calls };
+    Ok(simplified(blocks, &given).into_iter().chain(behind).collect())
 }
 
 /// The blocks as blocks of ours, if those are written as these came.
