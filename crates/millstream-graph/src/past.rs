@@ -27,6 +27,8 @@ pub(crate) struct Deeds {
 #[derive(Default)]
 pub(crate) struct Past {
     tasks: HashMap<Uuid, Deeds>,
+    /// The tasks, in the order in which something of theirs was first saved.
+    order: Vec<Uuid>,
     /// Updates and targets that came with an earlier run that has not got past the checkpoint.
     pub(crate) outside: Option<SavedOutput>,
     /// Whether the thread has gone on from the checkpoint, so that the start has run if it was due.
@@ -46,7 +48,10 @@ impl Past {
                 }
                 continue;
             }
-            let deeds = past.tasks.entry(write.task).or_default();
+            let deeds = past.tasks.entry(write.task).or_insert_with(|| {
+                past.order.push(write.task);
+                Deeds::default()
+            });
             match write.kind {
                 WriteKind::Output => deeds.output = Some(read(&write.value)?),
                 WriteKind::Interrupt => deeds.interrupts = read(&write.value)?,
@@ -65,10 +70,11 @@ impl Past {
         self.tasks.get_mut(&task)
     }
 
-    /// The questions that wait for an answer, with the tasks that asked them.
+    /// The questions that wait for an answer, with the tasks that asked them, in the order in which they asked.
     pub(crate) fn pending(&self) -> impl Iterator<Item = (Uuid, &Interrupt)> {
-        let waiting = self.tasks.iter().filter(|(_, deeds)| deeds.output.is_none());
-        waiting.flat_map(|(task, deeds)| deeds.interrupts.iter().map(|asked| (*task, asked)))
+        let tasks = self.order.iter().filter_map(|task| Some((*task, self.tasks.get(task)?)));
+        let waiting = tasks.filter(|(_, deeds)| deeds.output.is_none());
+        waiting.flat_map(|(task, deeds)| deeds.interrupts.iter().map(move |asked| (task, asked)))
     }
 
     /// Forgets the answers: the questions are asked again.
@@ -80,6 +86,7 @@ impl Past {
     /// Forgets what tasks did: they run again.
     pub(crate) fn forget_tasks(&mut self) {
         self.tasks.clear();
+        self.order.clear();
         self.superseded = false;
     }
 }
