@@ -18,6 +18,7 @@ use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 mod agent;
 mod answer;
 mod build;
+mod end;
 mod prebuilt;
 mod script;
 mod shown;
@@ -28,6 +29,7 @@ mod world;
 
 use agent::AgentView;
 use build::Built;
+pub use end::{awaited, folded};
 use shown::as_reference;
 use world::World;
 
@@ -43,29 +45,34 @@ pub async fn run(case: GraphCase) -> Result<Vec<StepOutcome>, Skip> {
     let main = Built::new(&world, "main")?;
     let mut outcomes = Vec::with_capacity(case.steps.len());
     for step in case.steps {
-        outcomes.push(match step {
-            GraphStep::Stream { modes, subgraphs, version, run } => {
-                stream(&main, &world, modes.as_slice(), subgraphs, version, &run).await?
-            }
-            GraphStep::Events { filter, version, run } => events(&main, &world, filter, version, &run).await?,
-            GraphStep::Invoke { run } => invoke(&main, &world, &run).await?,
-            GraphStep::State { subgraphs, thread, at, .. } => {
-                StepOutcome::of(state(&main, thread.as_deref(), at, subgraphs).await)
-            }
-            GraphStep::History { limit, filter, thread, at, .. } => {
-                StepOutcome::of(history(&main, thread.as_deref(), at, limit, filter.unwrap_or_default()).await)
-            }
-            GraphStep::Update { values, as_node, thread, at, .. } => {
-                let values = values.evaluate(&Nothing).map_err(|raised| unsupported(format!("{raised:?}")))?;
-                StepOutcome::of(update(&main, &world, &values, as_node.as_deref(), thread.as_deref(), at).await)
-            }
-        });
+        outcomes.push(perform(&main, &world, step).await?);
         // What happened after something was missing means nothing.
         if let Some(missing) = world.missing() {
             return Err(missing);
         }
     }
     Ok(outcomes)
+}
+
+/// What a step of a case produces.
+async fn perform(main: &Built, world: &World, step: GraphStep) -> Result<StepOutcome, Skip> {
+    Ok(match step {
+        GraphStep::Stream { modes, subgraphs, version, run } => {
+            stream(main, world, modes.as_slice(), subgraphs, version, &run).await?
+        }
+        GraphStep::Events { filter, version, run } => events(main, world, filter, version, &run).await?,
+        GraphStep::Invoke { run } => invoke(main, world, &run).await?,
+        GraphStep::State { subgraphs, thread, at, .. } => {
+            StepOutcome::of(state(main, thread.as_deref(), at, subgraphs).await)
+        }
+        GraphStep::History { limit, filter, thread, at, .. } => {
+            StepOutcome::of(history(main, thread.as_deref(), at, limit, filter.unwrap_or_default()).await)
+        }
+        GraphStep::Update { values, as_node, thread, at, .. } => {
+            let values = values.evaluate(&Nothing).map_err(|raised| unsupported(format!("{raised:?}")))?;
+            StepOutcome::of(update(main, world, &values, as_node.as_deref(), thread.as_deref(), at).await)
+        }
+    })
 }
 
 async fn state(main: &Built, thread: Option<&str>, at: Option<At>, subgraphs: bool) -> Result<Value, Error> {

@@ -152,6 +152,14 @@ impl Built {
         }
     }
 
+    /// What of a state the graph gives in the end.
+    pub(super) fn given(&self, mut state: Value) -> Value {
+        if let (Some(keys), Some(fields)) = (&self.outputs, state.as_object_mut()) {
+            fields.retain(|key, _| keys.contains(key));
+        }
+        state
+    }
+
     /// The keys that the graph returns.
     pub(super) fn returned(&self, wanted: Option<&OneOrMany<String>>) -> StateKeys {
         match (wanted, &self.outputs) {
