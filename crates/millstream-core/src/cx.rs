@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -281,12 +282,23 @@ impl Cx {
     /// # Errors
     /// `run_ended` after the end of the run.
     pub async fn emit(&self, body: Body) -> Result<()> {
+        match self.offer(body)? {
+            Some(place) => place.await,
+            None => Ok(()),
+        }
+    }
+
+    /// [`emit`](Self::emit) for streams that are written by hand: nothing if the event has gone out, as it nearly always has; else the wait for its place,
+    /// boxed so that the future of whoever emits is small.
+    pub(crate) fn offer(&self, body: Body) -> Result<Option<BoxFuture<'static, Result<()>>>> {
         self.check_open()?;
-        let Some(events) = &self.run.events else { return Ok(()) };
-        // There nearly always is a place. Waiting for one is boxed, so that the future of whoever emits is small.
+        let Some(events) = &self.run.events else { return Ok(None) };
         match events.try_send(self.event(body)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(event)) => events.send(event).boxed().await.map_err(|_| run_ended()),
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(event)) => {
+                let events = events.clone();
+                Ok(Some(async move { events.send(event).await.map_err(|_| run_ended()) }.boxed()))
+            }
             Err(TrySendError::Closed(_)) => Err(run_ended()),
         }
     }

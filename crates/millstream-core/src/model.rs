@@ -12,16 +12,19 @@ use serde_json::Value;
 
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Body, Channels, Kind};
+use crate::event::Kind;
 use crate::message::{Message, Messages};
-use crate::part::{Chunk, OpenMessage, PartWriter};
+use crate::part::{Chunk, PartWriter};
 use crate::runnable::{Input, Runnable};
 use crate::streamed::Chunks;
 use crate::usage::Usage;
 
+mod answer;
 mod out;
 
 pub use out::Out;
+
+use answer::Answer;
 
 /// A chat model, as a provider implements it.
 ///
@@ -163,18 +166,7 @@ impl Runnable for Model {
             let request = Request::new(messages, (*model.options).clone());
             let input_tokens = request.estimated_tokens();
             let parts = model.provider.open(request, &cx).await?;
-            let mut account = OpenMessage::default();
-            let mut counted = parts.map_ok(move |chunk| account.complete(chunk, input_tokens));
-            if !cx.wants(Channels::MESSAGES) {
-                return Ok(counted.boxed());
-            }
-            let told = async_stream::try_stream! {
-                while let Some(chunk) = counted.try_next().await? {
-                    cx.emit(Body::Message { chunk: chunk.clone() }).await?;
-                    yield chunk;
-                }
-            };
-            Ok::<_, Error>(told.boxed())
+            Ok::<_, Error>(Answer::new(parts, input_tokens, cx))
         };
         stream::once(opened).try_flatten().boxed()
     }

@@ -13,9 +13,19 @@ use super::Part;
 ///
 /// Chunks keep together what came together, so that a view can tell a message in the same pieces in which the model told it.
 /// `Display` shows the visible text: `print!("{chunk}")` prints an answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Chunk(pub(super) SmallVec<[Part; 1]>);
+
+/// Nearly all chunks have one part, which needs no loop.
+impl Clone for Chunk {
+    fn clone(&self) -> Self {
+        match &*self.0 {
+            [one] => Self(SmallVec::from_buf([one.clone()])),
+            many => Self(many.into()),
+        }
+    }
+}
 
 impl Chunk {
     /// The visible text of this piece, if it has any. One delta's text is shared, not copied.

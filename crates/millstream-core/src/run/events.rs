@@ -141,7 +141,7 @@ impl Stream for Events {
             if this.done {
                 return Poll::Ready(None);
             }
-            if this.execution.is_some() && Future::poll(this.stopped.as_mut(), task).is_ready() {
+            if this.execution.is_some() && this.run.cancel.is_cancelled() {
                 this.end(Some(Error::cancelled()));
             }
             // What was emitted goes out before the execution goes on: the reader's pace is the run's.
@@ -156,6 +156,10 @@ impl Stream for Events {
                 this.finish();
                 continue;
             };
+            // Whoever cancels wakes the reader: needed only where the reader may have to wait.
+            if Future::poll(this.stopped.as_mut(), task).is_ready() {
+                continue;
+            }
             match guarded(|| execution.as_mut().poll_next(task)) {
                 Poll::Ready(Some(Ok(()))) => {}
                 Poll::Ready(Some(Err(error))) => this.end(Some(error)),

@@ -1,0 +1,71 @@
+//! A model's answer as it is read: counted, and told to whoever watches.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt};
+
+use super::Parts;
+use crate::cx::Cx;
+use crate::error::{Error, Result};
+use crate::event::{Body, Channels};
+use crate::part::{Chunk, OpenMessage};
+
+/// The chunks of an answer, each told before it is given. Written by hand: a chunk is moved once, and most of what a run does is this.
+pub(super) struct Answer {
+    /// Nothing once it has failed.
+    parts: Option<Parts>,
+    account: OpenMessage,
+    input_tokens: u64,
+    cx: Cx,
+    is_watched: bool,
+    /// The chunk that is being told, while its event waits for a place.
+    waiting: Option<(Chunk, BoxFuture<'static, Result<()>>)>,
+}
+
+impl Answer {
+    pub(super) fn new(parts: Parts, input_tokens: u64, cx: Cx) -> Self {
+        let is_watched = cx.wants(Channels::MESSAGES);
+        let account = OpenMessage::default();
+        Self { parts: Some(parts), account, input_tokens, cx, is_watched, waiting: None }
+    }
+
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<Chunk>>> {
+        self.parts = None;
+        Poll::Ready(Some(Err(error)))
+    }
+}
+
+impl Stream for Answer {
+    type Item = Result<Chunk>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Some((_, place)) = &mut this.waiting {
+            let placed = ready!(place.as_mut().poll(task));
+            let told = this.waiting.take().map(|(chunk, _)| chunk);
+            return match placed {
+                Ok(()) => Poll::Ready(told.map(Ok)),
+                Err(error) => this.fail(error),
+            };
+        }
+        let Some(parts) = &mut this.parts else { return Poll::Ready(None) };
+        let chunk = match ready!(parts.poll_next_unpin(task)) {
+            Some(Ok(chunk)) => this.account.complete(chunk, this.input_tokens),
+            Some(Err(error)) => return this.fail(error),
+            None => return Poll::Ready(None),
+        };
+        if !this.is_watched {
+            return Poll::Ready(Some(Ok(chunk)));
+        }
+        match this.cx.offer(Body::Message { chunk: chunk.clone() }) {
+            Ok(None) => Poll::Ready(Some(Ok(chunk))),
+            Ok(Some(place)) => {
+                this.waiting = Some((chunk, place));
+                self.poll_next(task)
+            }
+            Err(error) => this.fail(error),
+        }
+    }
+}
