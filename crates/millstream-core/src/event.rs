@@ -80,6 +80,8 @@ pub enum Kind {
 }
 
 /// What happened. Serialised as `{"event": name, ...}`.
+///
+/// What is large and rare is boxed: an event is moved several times on its way, and nearly all events are pieces of messages.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -147,7 +149,7 @@ pub enum Body {
         result: Vec<Payload>,
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        error: Option<TaskError>,
+        error: Option<Box<TaskError>>,
         /// What it asked and has no answer to.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         interrupts: Vec<Interrupt>,
@@ -155,12 +157,12 @@ pub enum Body {
     /// A tool begins.
     ToolStarted {
         /// What the model asked for.
-        call: ToolCall,
+        call: Box<ToolCall>,
     },
     /// A tool is over.
     ToolFinished {
         /// What it says to the model.
-        result: Message,
+        result: Box<Message>,
     },
     /// A runnable begins.
     RunnableStarted {
@@ -181,7 +183,7 @@ pub enum Body {
     /// A runnable has failed. Told of tools, whose failure need not be that of what is around them.
     RunnableFailed {
         /// Why.
-        error: TaskError,
+        error: Box<TaskError>,
     },
     /// The run is over: always the last event, always there.
     Finished(Box<Finished>),

@@ -336,6 +336,56 @@ async fn a_burst_larger_than_the_queue_arrives_whole_and_in_order() {
     assert!(values.into_iter().eq(0..1000));
 }
 
+/// An answer that is read whole inside the run is told faster than it can be read outside.
+#[tokio::test]
+async fn an_answer_longer_than_the_queue_is_told_as_it_is_given_and_stops_at_a_stop() {
+    let words: Vec<String> = (0..1000).map(|n| format!("{n} ")).collect();
+    let (said, token) = (words.concat(), CancellationToken::new());
+    let model = says(words);
+    let outer = move || {
+        let model = model.clone();
+        scripted(move |cx, out| {
+            let model = model.clone();
+            async move {
+                out.text(&model.invoke("?", &cx).await?.text()).await;
+                Ok(Finish::Stop)
+            }
+        })
+    };
+    let (events, error) = events_of(outer().run("?")).await;
+    assert!(error.is_none(), "{error:?}");
+    let inner: Vec<Event> = events.into_iter().filter(|event| !event.scope.parent_ids.is_empty()).collect();
+    let mut told = MessageFold::default();
+    for event in &inner {
+        if let Body::Message { chunk } = &event.body {
+            told.push(chunk).unwrap();
+        }
+    }
+    assert_eq!(told.finish().unwrap().text(), said);
+
+    let mut events = outer().run("?").cancel_with(token.clone()).events();
+    let mut heard = 0;
+    let outcome = loop {
+        match events.next().await.unwrap().unwrap().body {
+            Body::Message { .. } if heard == 100 => {
+                token.cancel();
+                heard += 1;
+            }
+            Body::Message { .. } => heard += 1,
+            Body::Finished(finished) => break finished.outcome,
+            _ => {}
+        }
+    };
+    assert_eq!(outcome, Outcome::Cancelled);
+    assert!(heard < 300, "what was emitted before the stop is told, and no more: {heard}");
+}
+
+/// An event is moved several times on its way, so what is large in it is boxed.
+#[test]
+fn an_event_is_small() {
+    assert!(size_of::<Event>() <= 80, "{}", size_of::<Event>());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_demo_model_keeps_its_pace_in_virtual_time() {
     let model = Model::from(Demo::says(["one two three four"]).with_delay(Duration::from_secs(60)));

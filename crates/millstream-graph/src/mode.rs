@@ -197,7 +197,7 @@ impl<S: State> Items<S> {
             Body::Custom { value } => Item::Custom { value, scope },
             Body::TaskStarted { task, input } => Item::TaskStarted { task, input },
             Body::TaskFinished { task, result, error, interrupts } => {
-                Item::TaskFinished { task, updates: owned(result)?, error, interrupts }
+                Item::TaskFinished { task, updates: owned(result)?, error: error.map(|error| *error), interrupts }
             }
             Body::Checkpoint(checkpoint) => Item::Checkpoint(checkpoint),
             _ => return None,

@@ -174,7 +174,7 @@ impl Tell {
         if !self.cx.wants(Channels::TASKS) {
             return Ok(());
         }
-        let (task, result) = (turn.task.clone(), told.to_vec());
+        let (task, result, error) = (turn.task.clone(), told.to_vec(), error.map(Box::new));
         self.cx.emit(Body::TaskFinished { task, result, error, interrupts }).await
     }
 

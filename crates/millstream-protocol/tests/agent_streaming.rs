@@ -225,8 +225,12 @@ fn what_tools_do_is_told() {
     let scope = events[0].scope.clone();
     let call = serde_json::from_value(json!({"id": "c1", "name": "weather", "args": {"city": "SF"}})).unwrap();
     let (good, bad) = (Message::tool("c1", "sunny"), Message::tool_failure("c2", "time", "no clock"));
-    let events = [Body::ToolStarted { call }, Body::ToolFinished { result: good }, Body::ToolFinished { result: bad }]
-        .map(|body| Event::new(scope.clone(), body));
+    let events = [
+        Body::ToolStarted { call },
+        Body::ToolFinished { result: Box::new(good) },
+        Body::ToolFinished { result: Box::new(bad) },
+    ]
+    .map(|body| Event::new(scope.clone(), body));
     let told = told(&mut AgentEvents::new(Form::Server), &events);
     assert_eq!(told, self::told(&mut AgentEvents::new(Form::Program).with_tools(), &events));
     assert!(self::told(&mut AgentEvents::new(Form::Program), &events).is_empty());

@@ -72,7 +72,7 @@ pub(super) async fn execute<T: Shown>(
         match &done {
             Ok(output) => cx.emit(Body::RunnableFinished { output: output.to_value() }).await?,
             Err(failure) if is_passed_on(failure) => {}
-            Err(failure) => cx.emit(Body::RunnableFailed { error: TaskError::from(failure) }).await?,
+            Err(failure) => cx.emit(Body::RunnableFailed { error: Box::new(TaskError::from(failure)) }).await?,
         }
     }
     done

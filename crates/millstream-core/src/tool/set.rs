@@ -101,7 +101,7 @@ impl Tools {
     pub async fn run(&self, call: &ToolCall, failures: &ToolFailures, cx: &Cx) -> Result<ToolResult> {
         let cx = cx.child(Label::new(Kind::Tool, call.name.as_str()));
         if cx.wants(Channels::TOOLS) {
-            cx.emit(Body::ToolStarted { call: call.clone() }).await?;
+            cx.emit(Body::ToolStarted { call: Box::new(call.clone()) }).await?;
         }
         let result = match self.get(&call.name) {
             Some(tool) => match execute(tool, call, &cx, Outcome::into_result).await.and_then(|result| result.of(call))
@@ -119,7 +119,7 @@ impl Tools {
                 Ok(ToolResult::Command(command)) => command.result_of(call),
                 Err(failure) => Message::tool_failure(&call.id, &call.name, failure.public().message),
             };
-            cx.emit(Body::ToolFinished { result: told }).await?;
+            cx.emit(Body::ToolFinished { result: Box::new(told) }).await?;
         }
         result
     }

@@ -141,7 +141,7 @@ impl AgentEvents {
             }
             Body::TaskStarted { task, input } => self.task_started(event, task, input),
             Body::TaskFinished { task, result, error, interrupts } => {
-                self.task_finished(scope, task, result, error.as_ref(), interrupts)
+                self.task_finished(scope, task, result, error.as_deref(), interrupts)
             }
             _ => Events::new(),
         }

@@ -191,7 +191,7 @@ impl StreamModes {
             }
             Body::TaskFinished { task, result, error, interrupts } if self.watches(&[Mode::Tasks, Mode::Debug]) => {
                 let told = json!({
-                    "id": task.id, "name": &*task.name, "error": error.as_ref().map(self.error_form),
+                    "id": task.id, "name": &*task.name, "error": error.as_deref().map(self.error_form),
                     "result": task_result(result), "interrupts": interrupts,
                 });
                 with_debug(Mode::Tasks, "task_result", task.step, told)
