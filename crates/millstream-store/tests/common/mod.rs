@@ -1,6 +1,6 @@
 //! What the tests of stores share: short ways to make checkpoints, and a place for files.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
