@@ -25,6 +25,7 @@ pub use ai_chunk::{AiMessageChunk, ChunkContent, ToolCallChunk};
 pub use block::{Block, Media, ToolCall};
 pub use fields::Fields;
 pub(crate) use merge::{ids_agree, is_index, merge_objects};
+pub(crate) use spaced::spaced;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

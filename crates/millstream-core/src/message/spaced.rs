@@ -23,7 +23,7 @@ impl Formatter for Spaced {
 }
 
 /// The JSON of `value`, spaced.
-pub(super) fn spaced(value: &Value) -> String {
+pub(crate) fn spaced(value: &Value) -> String {
     let mut written = Vec::new();
     // A value is always JSON, and a vector takes all bytes.
     let _ = value.serialize(&mut Serializer::with_formatter(&mut written, Spaced));

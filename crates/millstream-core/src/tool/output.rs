@@ -1,15 +1,12 @@
 //! What tools give.
 
-use std::io;
-
 use serde::Serialize;
 use serde_json::Value;
-use serde_json::ser::{Formatter, Serializer};
 
 use super::command::ToolCommand;
 use super::set::ToolResult;
 use crate::error::{Error, Result};
-use crate::message::{Message, Role, ToolCall};
+use crate::message::{Message, Role, ToolCall, spaced};
 
 /// What a tool gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,27 +142,7 @@ fn json_text(value: &Value) -> String {
     if let Value::String(text) = value {
         return text.clone();
     }
-    let mut text = Vec::new();
-    match value.serialize(&mut Serializer::with_formatter(&mut text, Spaced)) {
-        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
-        Err(_) => value.to_string(),
-    }
-}
-
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
-    }
+    spaced(value)
 }
 
 #[cfg(test)]
