@@ -19,7 +19,7 @@ pub use graph::{
 };
 pub use messages::{MessagesStep, Strategy, TrimCounter, TrimOptions};
 pub use op::{FailureKind, Op, Via};
-pub use part::{ArgumentKind, ArgumentType, Config, Filter, ModelScript, ScriptItem, Tool};
+pub use part::{ArgumentKind, ArgumentType, Config, ModelScript, ScriptItem, Tool};
 
 /// A case: what there is, and what is done with it.
 #[derive(Debug, Deserialize)]

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use millstream::graph::{GraphRun as Running, Json, Mode};
-use millstream::{Error, ErrorKind, Event, Interrupt};
+use millstream::{Error, ErrorKind, Event, EventFilter, Interrupt};
+use millstream_protocol::events_v2::EventsV2;
 use millstream_protocol::stream_modes::{self, StreamItem, checkpoint_config};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::case::{At, Command, Durability, Filter, GraphCase, GraphRun, GraphStep, Version};
-use crate::events::EventsView;
+use crate::case::{At, Command, Durability, GraphCase, GraphRun, GraphStep, Version};
 use crate::expression::{Command as Order, Environment};
+use crate::message::ReferenceForm;
 use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 
 mod agent;
@@ -29,9 +30,12 @@ mod world;
 
 use agent::AgentView;
 use build::Built;
+pub(crate) use build::graph_step;
 pub use end::{awaited, folded};
+pub(crate) use script::{InputOnly, Script};
 use shown::as_reference;
-use world::World;
+pub(crate) use tool::tool_of;
+pub(crate) use world::World;
 
 /// The thread of a step that names none.
 const THREAD: &str = "t1";
@@ -154,14 +158,17 @@ async fn stream(
 async fn events(
     main: &Built,
     world: &World,
-    filter: Filter,
+    filter: EventFilter,
     version: Option<Version>,
     run: &GraphRun,
 ) -> Result<StepOutcome, Skip> {
     match version {
         None | Some(Version::V2) => {
-            let mut view = EventsView::new(&given(run), filter);
-            watch(main, world, run, EVENTS_LIMIT, |event| view.push(event)).await
+            let mut view = EventsV2::with_form(given(run), ReferenceForm).only(filter);
+            watch(main, world, run, EVENTS_LIMIT, |event| {
+                view.push(event).map(|event| json!(event)).into_iter().collect()
+            })
+            .await
         }
         Some(Version::V3) => {
             let mut view = AgentView::new(main.keys(run.output_keys.as_ref()), input(run));

@@ -4,7 +4,6 @@ pub mod case;
 pub mod chain;
 pub mod check;
 pub mod compare;
-pub mod events;
 pub mod expression;
 pub mod graph;
 pub mod message;

@@ -1,6 +1,7 @@
 //! Messages as the cases and the outputs write them.
 
-use millstream::{Block, Fields, Message};
+use millstream::{AiMessageChunk, Block, Fields, Message, TaskError};
+use millstream_protocol::events_v2::EventForm;
 use serde_json::{Value, json};
 
 mod pieces;
@@ -92,4 +93,22 @@ fn with_calls_behind(message: &Message) -> Message {
 /// Whether a text did not come as an object.
 fn is_plain(extra: &Fields) -> bool {
     !json!(extra).is_object()
+}
+
+/// Messages and failures inside events, as the outputs write them.
+#[derive(Clone, Copy, Debug)]
+pub struct ReferenceForm;
+
+impl EventForm for ReferenceForm {
+    fn message(&self, message: &Message) -> Value {
+        message_json(message)
+    }
+
+    fn chunk(&self, chunk: &AiMessageChunk) -> Value {
+        chunk_json(chunk)
+    }
+
+    fn error(&self, error: &TaskError) -> Value {
+        crate::outcome::task_failure(error)
+    }
 }

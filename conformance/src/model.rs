@@ -19,9 +19,6 @@ use crate::case::{ModelScript, ScriptItem};
 use crate::expression::Raised;
 use crate::message::text_of;
 
-/// What the metadata of a model's runs say if a node streams it: for the views, which do not tell it.
-pub const STREAMED: &str = "$streamed";
-
 /// A model that says what a case says. Clones share their place in the script.
 #[derive(Clone, Debug)]
 pub struct ScriptedModel {
@@ -31,8 +28,6 @@ pub struct ScriptedModel {
     tags: Vec<String>,
     metadata: Map<String, Value>,
     name: Arc<str>,
-    /// Whether it is streamed where others would be invoked.
-    streamed: bool,
     /// The sum of what was said last.
     said: Arc<Mutex<Option<AiMessageChunk>>>,
 }
@@ -57,7 +52,6 @@ impl ScriptedModel {
             tags,
             metadata,
             name: "ChatScripted".into(),
-            streamed: false,
             said: Arc::default(),
         }
     }
@@ -82,13 +76,6 @@ impl ScriptedModel {
         self.metadata.extend(metadata.clone());
         self.name = name.map_or(self.name, Into::into);
         self.said = Arc::default();
-        self
-    }
-
-    /// The same model for a node that streams it, and adds up the pieces.
-    #[must_use]
-    pub fn streamed(mut self) -> Self {
-        self.streamed = self.streams();
         self
     }
 
@@ -129,9 +116,6 @@ impl ChatModel for ScriptedModel {
         let mut label = Label::new(Kind::ChatModel, self.name.clone());
         label.tags.clone_from(&self.tags);
         label.metadata.clone_from(&self.metadata);
-        if self.streamed {
-            label.metadata.insert(STREAMED.to_owned(), true.into());
-        }
         label
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use millstream::EventFilter;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::graph::OneOrMany;
 use super::op::Op;
-use super::part::{Config, Filter};
+use super::part::Config;
 use crate::expression::Expression;
 
 /// A runnable.
@@ -226,7 +227,7 @@ pub enum ChainStep {
         config: Config,
         /// Which events.
         #[serde(default)]
-        filter: Filter,
+        filter: EventFilter,
         /// The form of the events.
         #[serde(default)]
         version: Option<super::Version>,

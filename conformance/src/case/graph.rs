@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use millstream::EventFilter;
 use millstream::graph::JsonKind;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::op::Op;
-use super::part::{Config, Filter};
+use super::part::Config;
 use crate::expression::Expression;
 
 /// One thing or a list of them.
@@ -365,7 +366,7 @@ pub enum GraphStep {
     Events {
         /// Which ones.
         #[serde(default)]
-        filter: Filter,
+        filter: EventFilter,
         /// Their form.
         #[serde(default)]
         version: Option<Version>,

@@ -168,21 +168,3 @@ pub struct Config {
     /// At most so many at a time.
     pub max_concurrency: Option<usize>,
 }
-
-/// Which events are wanted.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Filter {
-    /// Those with one of these names.
-    pub include_names: Option<Vec<String>>,
-    /// Those of one of these types.
-    pub include_types: Option<Vec<String>>,
-    /// Those with one of these tags.
-    pub include_tags: Option<Vec<String>>,
-    /// Not those with one of these names.
-    pub exclude_names: Option<Vec<String>>,
-    /// Not those of one of these types.
-    pub exclude_types: Option<Vec<String>>,
-    /// Not those with one of these tags.
-    pub exclude_tags: Option<Vec<String>>,
-}

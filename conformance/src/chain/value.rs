@@ -1,88 +1,64 @@
-//! What goes into chains and what comes out of them, between JSON and Millstream's types.
+//! What goes into chains and what comes out of them, as the cases write it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use millstream::{Chunk, Message, Messages, Streamed, Vars};
+use millstream::{Message, Messages, Payload, Piece, Vars};
 use serde_json::{Value, json};
 
-use crate::message::{Pieces, message_json, read_message};
-use crate::outcome::{Skip, unsupported};
+use crate::message::{Pieces, message_json, piece_of_message};
 
-/// What a chain can be given.
-pub(super) trait Given: Streamed {
-    /// Reads it, or says why it cannot be read.
-    fn read(input: &Value) -> Result<Self, Skip>;
+/// A whole value, as outputs write it.
+pub(crate) fn whole(value: &Payload) -> Value {
+    if let Some(message) = value.downcast::<Message>() {
+        return message_json(message);
+    }
+    if let Some(messages) = value.downcast::<Messages>() {
+        return json!({ "messages": messages.iter().map(message_json).collect::<Vec<_>>() });
+    }
+    if let Some(vars) = value.downcast::<Vars>() {
+        return Value::Object(vars.iter().map(|(name, value)| (name.to_owned(), whole(value))).collect());
+    }
+    read_again(value.json())
 }
 
-impl Given for Vars {
-    fn read(input: &Value) -> Result<Self, Skip> {
-        if !input.is_object() {
-            return Err(unsupported("a prompt takes an object of variables"));
+/// Messages inside JSON, as outputs write them.
+fn read_again(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(read_again).collect(),
+        Value::Object(fields) if fields.contains_key("type") && fields.contains_key("content") => {
+            let value = Value::Object(fields);
+            match serde_json::from_value::<Message>(value.clone()) {
+                _ if value["type"] == "AIMessageChunk" => piece_of_message(value),
+                Ok(message) => message_json(&message),
+                Err(_) => value,
+            }
         }
-        serde_json::from_value(input.clone()).map_err(|error| unsupported(error.to_string()))
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, read_again(field))).collect(),
+        other => other,
     }
 }
 
-impl Given for Messages {
-    fn read(input: &Value) -> Result<Self, Skip> {
-        let items = match input {
-            Value::Array(items) => items.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        items.iter().map(read_message).collect::<Result<_, _>>().map_err(unsupported)
-    }
-}
+/// Writes the pieces of one value.
+#[derive(Default)]
+pub(crate) struct Written(HashMap<String, Pieces>);
 
-impl Given for Message {
-    fn read(input: &Value) -> Result<Self, Skip> {
-        read_message(input).map_err(unsupported)
-    }
-}
-
-/// What a chain can give.
-pub(super) trait Shown: Streamed {
-    /// What has to be known of the chunks before.
-    type Before: Default + Send;
-
-    /// The whole output.
-    fn whole(self) -> Value;
-
-    /// A piece of it.
-    fn piece(before: &mut Self::Before, chunk: &Self::Chunk) -> Value;
-}
-
-impl Shown for Messages {
-    type Before = ();
-
-    fn whole(self) -> Value {
-        json!({ "messages": self.iter().map(message_json).collect::<Vec<_>>() })
+impl Written {
+    /// The next piece.
+    pub(crate) fn piece(&mut self, piece: &Piece) -> Value {
+        self.inside(String::new(), piece)
     }
 
-    fn piece((): &mut (), chunk: &Self) -> Value {
-        chunk.clone().whole()
-    }
-}
-
-impl Shown for Message {
-    type Before = Pieces;
-
-    fn whole(self) -> Value {
-        message_json(&self)
-    }
-
-    fn piece(before: &mut Pieces, chunk: &Chunk) -> Value {
-        before.json(chunk)
-    }
-}
-
-impl Shown for String {
-    type Before = ();
-
-    fn whole(self) -> Value {
-        self.into()
-    }
-
-    fn piece((): &mut (), chunk: &Arc<str>) -> Value {
-        Value::from(&**chunk)
+    fn inside(&mut self, place: String, piece: &Piece) -> Value {
+        match piece {
+            Piece::Text(text) => Value::from(&**text),
+            Piece::Message(chunk) => self.0.entry(place).or_default().json(chunk),
+            Piece::Entries(entries) => {
+                let entries = entries.iter();
+                let written =
+                    entries.map(|(name, piece)| (name.to_string(), self.inside(format!("{place}/{name}"), piece)));
+                Value::Object(written.collect())
+            }
+            Piece::Items(value) | Piece::Whole(value) => whole(value),
+        }
     }
 }

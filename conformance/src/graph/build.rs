@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use millstream::graph::{
     Command, Graph, Json, JsonKind, JsonUpdate, Node, Nodes, Retry, Schema, State, StateGraph, Target, ToolNode,
 };
-use millstream::{Cx, Result};
+use millstream::{Chunks, Cx, Error, Input, Label, Payload, Piece, Result, Runnable};
 use millstream_protocol::stream_modes::StateKeys;
 use serde_json::{Map, Value};
 
@@ -16,6 +17,7 @@ use super::script::{StateOnly, answer};
 use super::world::World;
 use super::{prebuilt, tool};
 use crate::case::{self, Branch, Checkpointer, NodeBody, NodeNames, OneOrMany, Retry as RetrySpec, Shape};
+use crate::chain::AnyChain;
 use crate::expression::Expression;
 use crate::outcome::{Skip, unsupported};
 
@@ -257,5 +259,31 @@ impl Node<Json> for Function {
             }
             _ => Err(self.world.lacks("this node")),
         }
+    }
+}
+
+/// A graph of the case as a step of a chain.
+pub(crate) fn graph_step(world: &Arc<World>, name: &str) -> Result<AnyChain, Skip> {
+    Ok(GraphOfCase(Built::new(world, name)?).dynamic())
+}
+
+struct GraphOfCase(Built);
+
+impl Runnable for GraphOfCase {
+    type Input = Payload;
+    type Output = Payload;
+
+    fn label(&self) -> Label {
+        self.0.graph.step().label()
+    }
+
+    fn transform(&self, input: Input<Payload>, cx: Cx) -> Chunks<Payload> {
+        let built = self.0.clone();
+        let end = async move {
+            let update = built.input(&input.unannounced().await?.json())?;
+            let end = built.graph.step().transform(Input::from_whole(millstream::Json(update)), cx);
+            Ok::<_, Error>(end.map_ok(|millstream::Json(state)| Piece::whole(state.to_value())))
+        };
+        stream::once(end).try_flatten().boxed()
     }
 }

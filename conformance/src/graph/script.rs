@@ -4,16 +4,17 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryStreamExt};
 use millstream::graph::{Command, Json};
-use millstream::{Cx, Messages, Model, Result, Runnable};
+use millstream::{Chunks, Cx, Message, MessageFold, Messages, Model, Result, Runnable};
 use serde_json::{Map, Value, json};
 
 use super::build::Built;
 use super::world::World;
 use super::{answer, tool};
 use crate::case::{Op, Tool, Via};
+use crate::chain::whole;
 use crate::expression::{Command as Order, Environment, Expression, Marker, Raised};
 use crate::message::{chunk_json, message_json, read_message};
 
@@ -44,14 +45,16 @@ pub(super) async fn answer(
     Ok(answer::list(orders.iter().map(|order| answer::command(world, order, known)))?.shown_as(shown))
 }
 
-/// One run of a node or a tool.
-pub(super) struct Script<'a> {
+/// One run of a node, a tool or a lambda.
+pub(crate) struct Script<'a> {
     world: &'a Arc<World>,
     cx: &'a Cx,
     /// A node's.
     state: Option<&'a Json>,
     /// A tool's.
     arguments: Map<String, Value>,
+    /// A lambda's.
+    input: Value,
     /// The id of the call that a tool answers.
     call_id: Option<String>,
     variables: Map<String, Value>,
@@ -65,7 +68,20 @@ impl<'a> Script<'a> {
     /// A run of a tool.
     pub(super) fn of_tool(world: &'a Arc<World>, cx: &'a Cx, arguments: Map<String, Value>) -> Self {
         let (variables, written, orders) = (Map::new(), Map::new(), Vec::new());
-        Self { world, cx, state: None, arguments, call_id: None, variables, written, orders }
+        Self { world, cx, state: None, arguments, input: Value::Null, call_id: None, variables, written, orders }
+    }
+
+    /// A run of a lambda.
+    pub(crate) fn of_lambda(world: &'a Arc<World>, cx: &'a Cx, input: Value) -> Self {
+        Self { input, ..Self::of_tool(world, cx, Map::new()) }
+    }
+
+    /// Does what the lambda does, and gives what it gives.
+    pub(crate) async fn run_lambda(mut self, ops: &[Op], body: &Expression) -> Result<Value> {
+        match self.run(ops).await? {
+            ControlFlow::Break(value) => Ok(value),
+            ControlFlow::Continue(()) => self.value(body),
+        }
     }
 
     /// The run that answers the call `id`.
@@ -111,11 +127,15 @@ impl<'a> Script<'a> {
                     None => self.get("messages"),
                 };
                 let model = self.world.model(model)?.configured(tags, metadata, run_name.as_deref());
-                let model = if *via == Via::Stream { model.streamed() } else { model };
                 let messages = self.messages(&input)?;
-                let message = Model::from(model.clone()).invoke(messages, self.cx).await?;
+                let is_streamed = *via == Via::Stream && model.streams();
+                let asked = Model::from(model.clone());
+                let message = match is_streamed {
+                    true => read(asked.stream(messages, self.cx)).await?,
+                    false => asked.invoke(messages, self.cx).await?,
+                };
                 // The sum of the pieces is one more piece.
-                let said = model.said().filter(|_| *via == Via::Stream && model.streams());
+                let said = model.said().filter(|_| is_streamed);
                 let answer = said.map_or_else(|| message_json(&message), |said| chunk_json(&said));
                 if let Some(key) = key {
                     self.written.insert(key.clone(), json!([answer]));
@@ -145,8 +165,8 @@ impl<'a> Script<'a> {
             Op::Chain { chain, input, into } => {
                 let input = input.as_ref().map(|input| self.value(input)).transpose()?.unwrap_or_default();
                 let chain = self.world.chain(chain)?;
-                let output = chain.invoke_inside(&input, self.cx).await.map_err(|skip| self.world.skip(skip))??;
-                self.keep(into.as_ref(), output);
+                let output = Runnable::invoke(&chain, input, self.cx).await?;
+                self.keep(into.as_ref(), whole(&output));
             }
             Op::Tool { tool, input, into } => {
                 let arguments = input.as_ref().map(|input| self.value(input)).transpose()?.unwrap_or_else(|| json!({}));
@@ -201,6 +221,10 @@ impl Environment for Script<'_> {
         self.state.and_then(|state| state.get(key)).cloned().unwrap_or_default()
     }
 
+    fn input(&self) -> Value {
+        self.input.clone()
+    }
+
     fn argument(&self, name: &str) -> Value {
         self.arguments.get(name).cloned().unwrap_or_default()
     }
@@ -211,6 +235,24 @@ impl Environment for Script<'_> {
 
     fn variable(&self, name: &str) -> Value {
         self.variables.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// Reads a message to its end.
+async fn read(mut chunks: Chunks<Message>) -> Result<Message> {
+    let mut message = MessageFold::default();
+    while let Some(chunk) = chunks.try_next().await? {
+        message.push(&chunk)?;
+    }
+    message.finish()
+}
+
+/// An input and nothing else, for conditions and generators.
+pub(crate) struct InputOnly(pub(crate) Value);
+
+impl Environment for InputOnly {
+    fn input(&self) -> Value {
+        self.0.clone()
     }
 }
 

@@ -24,10 +24,11 @@ struct CaseTool {
 
 /// The tools of a case with these names.
 pub(super) fn tools(world: &Arc<World>, names: &[String]) -> Result<Tools, Skip> {
-    names.iter().map(|name| tool(world, name).map_err(|error| unsupported(error.to_string()))).collect()
+    names.iter().map(|name| tool_of(world, name).map_err(|error| unsupported(error.to_string()))).collect()
 }
 
-fn tool(world: &Arc<World>, name: &str) -> Result<Arc<dyn Tool>> {
+/// The tool of the case with this name.
+pub(crate) fn tool_of(world: &Arc<World>, name: &str) -> Result<Arc<dyn Tool>> {
     let script = world.tool(name)?;
     let given: Vec<(&String, &ArgumentType)> =
         script.args.iter().filter(|(_, kind)| kind.kind() != ArgumentKind::ToolCallId).collect();
@@ -51,7 +52,7 @@ pub(super) fn failures(handle: Option<&Value>) -> ToolFailures {
 
 /// Calls the tool `name` inside `cx`: with arguments for its value, or with a call for the message that answers it.
 pub(super) async fn call(world: &Arc<World>, name: &str, input: Value, cx: &Cx) -> Result<Value> {
-    let tool = tool(world, name)?;
+    let tool = tool_of(world, name)?;
     if input.get("type").and_then(Value::as_str) != Some("tool_call") {
         return Ok(tool.invoke(input, cx).await?.to_value());
     }

@@ -5,7 +5,6 @@ use millstream_protocol::stream_modes::{StateKeys, StreamItem, StreamModes};
 use serde_json::{Value, json};
 
 use crate::message::without_estimate;
-use crate::model::STREAMED;
 use crate::outcome::{Skip, task_failure, unsupported};
 
 /// The modes of a step.
@@ -25,11 +24,8 @@ pub(super) fn of_run(modes: impl IntoIterator<Item = Mode>, keys: StateKeys, inp
 /// An item that was yielded as a tuple.
 pub(super) fn tuple(item: &StreamItem) -> Value {
     let mut data = item.data.clone();
-    if let (Mode::Messages, Some([message, Value::Object(metadata)])) =
-        (item.mode, data.as_array_mut().map(Vec::as_mut_slice))
-    {
+    if let (Mode::Messages, Some([message, _])) = (item.mode, data.as_array_mut().map(Vec::as_mut_slice)) {
         without_estimate(message);
-        metadata.remove(STREAMED);
     }
     json!({ "ns": item.namespace, "mode": item.mode.name(), "data": data })
 }

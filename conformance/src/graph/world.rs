@@ -1,18 +1,18 @@
 //! What lives as long as a case: its models, its counters, and what was found to be missing.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use millstream::graph::Memory;
 use millstream::{Error, ErrorKind};
 
 use crate::case::{Graph, Op, Parts, Shape, Tool};
-use crate::chain::{Builder, Built, Runs};
+use crate::chain::{AnyChain, Builder};
 use crate::model::ScriptedModel;
 use crate::outcome::{Skip, unsupported};
 
 /// The named things of a case.
-pub(super) struct World {
+pub(crate) struct World {
     parts: Parts,
     models: BTreeMap<String, ScriptedModel>,
     /// How often each `fail_first` has run. The ops stay where they are as long as the world is there, so their address is their name.
@@ -22,7 +22,7 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts) -> Self {
         let models = parts.models.iter().map(|(name, script)| (name.clone(), ScriptedModel::new(script.clone())));
         let models = models.collect();
         Self { parts, models, failures: Mutex::default(), missing: Mutex::default(), checkpointer: Memory::new() }
@@ -42,7 +42,7 @@ impl World {
         }
     }
 
-    pub(super) fn model(&self, name: &str) -> Result<ScriptedModel, Error> {
+    pub(crate) fn model(&self, name: &str) -> Result<ScriptedModel, Error> {
         match self.models.get(name) {
             Some(model) => Ok(model.clone()),
             None => Err(self.lacks(format!("the model {name:?}, which the case does not have"))),
@@ -50,12 +50,11 @@ impl World {
     }
 
     /// A runnable of the case.
-    pub(super) fn chain(&self, name: &str) -> Result<Box<dyn Runs>, Error> {
+    pub(super) fn chain(self: &Arc<Self>, name: &str) -> Result<AnyChain, Error> {
         let Some(spec) = self.parts.chains.get(name) else {
             return Err(self.lacks(format!("the chain {name:?}, which the case does not have")));
         };
-        let built = Builder::with_models(self.models.clone()).build(spec);
-        built.map(Built::runs).map_err(|skip| self.skip(skip))
+        Builder::new(self).build(spec).map_err(|skip| self.skip(skip))
     }
 
     /// A tool of the case.
@@ -89,7 +88,7 @@ impl World {
     }
 
     /// What was found to be missing first.
-    pub(super) fn missing(&self) -> Option<Skip> {
+    pub(crate) fn missing(&self) -> Option<Skip> {
         self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

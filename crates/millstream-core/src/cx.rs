@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
+use crate::filter::EventFilter;
 
 /// The name of the error of an answer to a question that asked for something else: no tool can mend it, and no model.
 pub(crate) const INVALID_ANSWER: &str = "InvalidAnswer";
@@ -62,14 +63,27 @@ pub trait TaskHost: Any + fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub(crate) struct RunContext {
     pub(crate) cancel: CancellationToken,
-    channels: Channels,
-    events: Option<mpsc::Sender<Event>>,
-    ended: AtomicBool,
+    pub(crate) channels: Channels,
+    pub(crate) filter: EventFilter,
+    pub(crate) choices: Choices,
+    pub(crate) events: Option<mpsc::Sender<Event>>,
+    pub(crate) ended: AtomicBool,
+}
+
+/// What a run was told to do otherwise than the things in it were built to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choices {
+    /// By the names of what can be chosen.
+    pub(crate) configured: Metadata,
+    /// How many things that could run at the same time do.
+    pub(crate) at_once: Option<usize>,
 }
 
 impl RunContext {
-    pub(crate) fn new(cancel: CancellationToken, channels: Channels, events: Option<mpsc::Sender<Event>>) -> Arc<Self> {
-        Arc::new(Self { cancel, channels, events, ended: AtomicBool::new(false) })
+    /// A run that nobody watches.
+    pub(crate) fn new(cancel: CancellationToken, choices: Choices) -> Self {
+        let (channels, filter) = (Channels::NONE, EventFilter::new());
+        Self { cancel, channels, filter, choices, events: None, ended: AtomicBool::new(false) }
     }
 
     /// From here on, emitting is an error.
@@ -90,12 +104,37 @@ pub struct Label {
     pub tags: Vec<String>,
     /// What else is known of it.
     pub metadata: Metadata,
+    /// How it is told what it does.
+    pub(crate) telling: Telling,
+}
+
+/// How it is told what a runnable does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Telling {
+    /// That it begins, each piece, that it ends.
+    #[default]
+    Pieces,
+    /// No pieces where it is a step of something else.
+    Whole,
+    /// By itself.
+    Itself,
 }
 
 impl Label {
     /// A label without tags and metadata.
     pub fn new(kind: Kind, name: impl Into<Arc<str>>) -> Self {
-        Self { kind, name: name.into(), tags: Vec::new(), metadata: Metadata::new() }
+        Self { kind, name: name.into(), tags: Vec::new(), metadata: Metadata::new(), telling: Telling::default() }
+    }
+
+    /// Of a runnable whose output is told whole where it is a step of something else, however it comes.
+    pub(crate) fn whole(self) -> Self {
+        Self { telling: Telling::Whole, ..self }
+    }
+
+    /// Of a runnable that tells itself that it begins and ends.
+    #[must_use]
+    pub fn telling_itself(self) -> Self {
+        Self { telling: Telling::Itself, ..self }
     }
 
     /// Adds what else is known.
@@ -109,15 +148,25 @@ impl Label {
 impl Cx {
     /// A context of its own: never cancelled, with nobody to read its events.
     pub fn detached() -> Self {
-        let run = RunContext::new(CancellationToken::new(), Channels::NONE, None);
-        Self::root(run, Uuid::new_v4(), Label::new(Kind::Chain, "detached"))
+        let run = RunContext::new(CancellationToken::new(), Choices::default());
+        Self::root(run.into(), Uuid::new_v4(), Label::new(Kind::Chain, "detached"), true)
     }
 
-    pub(crate) fn root(run: Arc<RunContext>, run_id: Uuid, label: Label) -> Self {
-        let Label { kind, name, tags, metadata } = label;
+    pub(crate) fn root(run: Arc<RunContext>, run_id: Uuid, label: Label, invoked: bool) -> Self {
+        let Label { kind, name, tags, metadata, .. } = label;
         let parent_ids = Arc::default();
-        let scope =
-            Scope { run_id, parent_ids, kind, name, tags, metadata, namespace: Vec::new(), node: None, task: None };
+        let scope = Scope {
+            run_id,
+            parent_ids,
+            kind,
+            name,
+            tags,
+            metadata,
+            namespace: Vec::new(),
+            node: None,
+            task: None,
+            invoked,
+        };
         Self { run, scope: Arc::new(scope), graphs: Arc::default(), host: None }
     }
 
@@ -127,7 +176,7 @@ impl Cx {
         let outer = &self.scope;
         let mut metadata = outer.metadata.clone();
         metadata.extend(label.metadata);
-        let mut tags: Vec<String> = outer.tags.iter().filter(|tag| !is_place(tag)).cloned().collect();
+        let mut tags: Vec<String> = outer.inherited_tags().cloned().collect();
         for tag in label.tags {
             if !tags.contains(&tag) {
                 tags.push(tag);
@@ -144,6 +193,7 @@ impl Cx {
             namespace: outer.namespace.clone(),
             node: outer.node.clone(),
             task: outer.task,
+            invoked: outer.invoked,
         };
         let (run, graphs, host) = (self.run.clone(), self.graphs.clone(), self.host.clone());
         Self { run, scope: Arc::new(scope), graphs, host }
@@ -153,18 +203,23 @@ impl Cx {
     #[must_use]
     pub fn task(&self, label: Label, task: Uuid, host: Arc<dyn TaskHost>) -> Self {
         let node = label.name.clone();
-        let child = self.child(label).edit(|scope| (scope.node, scope.task) = (Some(node), Some(task)));
+        let child = self.child(label).edit(|scope| {
+            (scope.node, scope.task) = (Some(node), Some(task));
+            // A node tells what it gives, also in a graph that is waited for.
+            scope.invoked = false;
+        });
         Self { graphs: Arc::default(), host: Some(host), ..child }
     }
 
-    /// The context of a graph that runs inside this one: inside a task its namespace is one segment deeper, and one more with a number for
+    /// The same, of an execution that is that of a graph: inside a task its namespace is one segment deeper, and one more with a number for
     /// each graph but the first that the task runs. The namespace of a graph that keeps one state for all its runs has no task ids.
     #[must_use]
-    pub fn graph(&self, label: Label, one_state: bool) -> Self {
-        self.child(label).edit(|scope| {
+    pub fn into_graph(self, one_state: bool) -> Self {
+        let graphs = self.graphs.clone();
+        self.edit(|scope| {
             if let (Some(node), Some(task)) = (scope.node.take(), scope.task.take()) {
                 scope.namespace.push(format!("{node}:{task}"));
-                let before = self.graphs.fetch_add(1, Ordering::Relaxed);
+                let before = graphs.fetch_add(1, Ordering::Relaxed);
                 scope.namespace.extend((before > 0).then(|| before.to_string()));
                 if one_state {
                     for segment in &mut scope.namespace {
@@ -208,6 +263,27 @@ impl Cx {
         })
     }
 
+    /// The same, of an execution whose output is waited for.
+    #[must_use]
+    pub fn waited_for(self) -> Self {
+        self.edit(|scope| scope.invoked = true)
+    }
+
+    /// The context of an execution inside this one whose output is waited for, or else read piece by piece.
+    pub(crate) fn inside(&self, label: Label, invoked: bool) -> Self {
+        self.child(label).edit(|scope| scope.invoked = invoked)
+    }
+
+    /// What this run was told to choose, by [`Run::configure`](crate::Run::configure).
+    pub fn configured(&self, name: &str) -> Option<&Value> {
+        self.run.choices.configured.get(name)
+    }
+
+    /// How many things of this run may happen at the same time where several could; `None` if nobody has said.
+    pub fn max_concurrency(&self) -> Option<usize> {
+        self.run.choices.at_once
+    }
+
     fn edit(mut self, change: impl FnOnce(&mut Scope)) -> Self {
         change(Arc::make_mut(&mut self.scope));
         self
@@ -226,6 +302,17 @@ impl Cx {
     /// Whether somebody may read events of `channels`.
     pub fn wants(&self, channels: Channels) -> bool {
         self.run.events.is_some() && self.run.channels.contains(channels)
+    }
+
+    /// Whether somebody may read what this execution says of itself as a runnable.
+    pub fn tells(&self) -> bool {
+        self.wants(Channels::RUNNABLES) && self.run.filter.allows_scope(&self.scope)
+    }
+
+    /// Whether its first word has its input: that of a run has, and that of what is waited for; what is read piece by piece may begin
+    /// before its input is whole.
+    pub(crate) fn begins_with_input(&self) -> bool {
+        self.scope.invoked || self.scope.parent_ids.is_empty()
     }
 
     /// Whether the run was stopped.
@@ -323,11 +410,6 @@ fn json(value: impl Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| {
         Error::new(ErrorKind::InvalidInput, format!("what was written cannot be JSON: {error}")).with_source(error)
     })
-}
-
-/// Whether a tag says where in a sequence or a graph an execution is, which is not where what it runs is.
-fn is_place(tag: &str) -> bool {
-    tag.starts_with("seq:step:") || tag.starts_with("graph:step:")
 }
 
 fn run_ended() -> Error {

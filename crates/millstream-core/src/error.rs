@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cx::INVALID_ANSWER;
+
 /// A result with Millstream's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -34,6 +36,8 @@ struct Repr {
     name: Option<Arc<str>>,
     retry_after: Option<Duration>,
     request_id: Option<String>,
+    attempt: Option<u32>,
+    is_partial: bool,
     source: Option<Source>,
 }
 
@@ -139,13 +143,28 @@ pub struct PublicError {
     /// After how many seconds, if the provider said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// Whether a part of the answer had been seen.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+    /// Which attempt it was, if there could be several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
 }
 
 impl Error {
     /// An error of `kind`; `message` says what was wrong, where, and what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(Arc::new(Repr { kind, message, name: None, retry_after: None, request_id: None, source: None }))
+        Self(Arc::new(Repr {
+            kind,
+            message,
+            name: None,
+            retry_after: None,
+            request_id: None,
+            attempt: None,
+            is_partial: false,
+            source: None,
+        }))
     }
 
     /// User code failed with `source`.
@@ -183,6 +202,15 @@ impl Error {
         self.edit(|repr| repr.request_id = id)
     }
 
+    /// Adds which attempt failed, counted from 1, and whether a part of its answer had been seen.
+    #[must_use]
+    pub(crate) fn after(self, attempt: u32, is_partial: bool) -> Self {
+        self.edit(|repr| {
+            repr.attempt = Some(attempt);
+            repr.is_partial |= is_partial;
+        })
+    }
+
     fn edit(self, change: impl FnOnce(&mut Repr)) -> Self {
         let mut repr = Arc::unwrap_or_clone(self.0);
         change(&mut repr);
@@ -209,6 +237,22 @@ impl Error {
         self.0.kind.is_retryable()
     }
 
+    /// Which attempt it was, counted from 1, if there could be several.
+    pub fn attempt(&self) -> Option<u32> {
+        self.0.attempt
+    }
+
+    /// Whether a part of the answer had been seen when it failed.
+    pub fn is_partial(&self) -> bool {
+        self.0.is_partial
+    }
+
+    /// Whether it is no failure but a word to whoever runs things around: the run was stopped, or waits for a person.
+    pub fn is_passed_on(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted | ErrorKind::RunEnded)
+            || matches!(self.name(), Some("ParentCommand" | INVALID_ANSWER))
+    }
+
     /// How long the provider asks to wait, if it said so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -226,7 +270,8 @@ impl Error {
             matches!(self.0.kind, ErrorKind::InvalidInput | ErrorKind::MissingVariable | ErrorKind::LimitExceeded);
         let message = if own { self.0.message.clone() } else { sentence.to_owned() };
         let retry_after = self.0.retry_after.map(|delay| delay.as_millis().div_ceil(1000) as u64);
-        PublicError { code: code.to_owned(), message, retryable, retry_after }
+        let (partial, attempt) = (self.0.is_partial, self.0.attempt);
+        PublicError { code: code.to_owned(), message, retryable, retry_after, partial, attempt }
     }
 }
 

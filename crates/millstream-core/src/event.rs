@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, PublicError};
 use crate::message::{Message, ToolCall};
 use crate::part::Chunk;
 use crate::payload::Payload;
+use crate::piece::Piece;
 use crate::usage::Usage;
 
 /// Something that happened, and in which part of the run.
@@ -57,6 +58,30 @@ pub struct Scope {
     /// The task of that node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Uuid>,
+    /// Whether its output is waited for, rather than read piece by piece: then nobody is told of pieces, but of those of models.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub invoked: bool,
+}
+
+impl Scope {
+    /// The tags that what runs inside has too: not those that say where in a sequence, a map or a graph this execution is.
+    pub fn inherited_tags(&self) -> impl Iterator<Item = &String> {
+        self.tags.iter().filter(|tag| !is_place(tag))
+    }
+}
+
+/// Whether a tag says where in what is around it an execution is.
+fn is_place(tag: &str) -> bool {
+    let Some((kind, place)) = tag.rsplit_once(':') else { return false };
+    match kind {
+        "seq:step" | "graph:step" | "condition" | "retry:attempt" => is_number(place),
+        "branch" => place == "default" || is_number(place),
+        _ => tag.starts_with("map:key:"),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Named JSON values that travel with a runnable.
@@ -77,6 +102,22 @@ pub enum Kind {
     Parser,
     /// A tool.
     Tool,
+    /// Finds documents.
+    Retriever,
+}
+
+impl Kind {
+    /// Its name, as filters and events v2 write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chain => "chain",
+            Self::Prompt => "prompt",
+            Self::ChatModel => "chat_model",
+            Self::Parser => "parser",
+            Self::Tool => "tool",
+            Self::Retriever => "retriever",
+        }
+    }
 }
 
 /// What happened. Serialised as `{"event": name, ...}`.
@@ -168,20 +209,25 @@ pub enum Body {
     RunnableStarted {
         /// Its input, if it takes it whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        input: Option<Value>,
+        input: Option<Payload>,
     },
     /// A runnable gave a piece of its output; models do so in `Message`.
     RunnableChunk {
         /// The piece.
-        chunk: Value,
+        chunk: Piece,
     },
     /// A runnable has given all its output.
     RunnableFinished {
+        /// Its input, if it was not told when it began.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<Payload>,
         /// The output.
-        output: Value,
+        output: Payload,
     },
     /// A runnable has failed. Told of tools, whose failure need not be that of what is around them.
     RunnableFailed {
+        /// Its input.
+        input: Payload,
         /// Why.
         error: Box<TaskError>,
     },

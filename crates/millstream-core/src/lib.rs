@@ -8,33 +8,47 @@
 //! - [`Demo`]: a model without weights, for a first look and for tests.
 
 mod chain;
+mod compose;
 mod cx;
 mod demo;
+mod dynamic;
 mod error;
 mod event;
+mod execute;
+mod filter;
 mod fold;
+mod input;
 mod message;
 mod model;
 mod parse;
 mod part;
 mod payload;
+mod piece;
 mod prompt;
 mod run;
 mod runnable;
 mod shown;
 mod streamed;
+mod tee;
 mod tool;
 mod usage;
+mod vars;
 
 pub use chain::Chain;
+pub use compose::{
+    Assign, Batch, Branch, Configurable, Each, Fallbacks, Lambda, Parallel, Passthrough, Pick, PickSome, Retried, Retry,
+};
 pub use cx::{Cx, Label, TaskHost};
 pub use demo::Demo;
+pub use dynamic::Dynamic;
 pub use error::{Error, ErrorKind, PublicError, Result};
 pub use event::{
     Body, Channels, CheckpointEvent, CheckpointPlace, CheckpointTask, Event, Finished, Interrupt, Kind, Metadata,
     Outcome, Scope, Task, TaskError,
 };
+pub use filter::EventFilter;
 pub use fold::MessageFold;
+pub use input::Input;
 pub use message::{
     AiMessageChunk, Block, ChunkContent, Fields, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role,
     ToolCall, ToolCallChunk, add_messages, join_messages,
@@ -44,15 +58,18 @@ pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, Tool
 pub use parse::Text;
 pub use part::{Blank, BlockKind, CallIndex, Chunk, ChunkDecoder, ChunkEncoder, Delta, Note, Part, PartWriter};
 pub use payload::Payload;
-pub use prompt::{Prompt, Vars};
+pub use piece::{Entries, EntriesFold, PayloadFold, Piece};
+pub use prompt::Prompt;
 pub use run::{Blocking, ChunkStream, Events, Run};
-pub use runnable::{Input, Runnable};
+pub use runnable::Runnable;
 pub use shown::ShownMessages;
-pub use streamed::{Chunks, Fold, Streamed, TextFold, WholeFold};
+pub use streamed::{Chunks, Fold, ListFold, Streamed, TextFold, WholeFold};
 pub use tool::{
-    Goto, IntoToolOutput, Json, OnFailure, Tool, ToolCommand, ToolFailures, ToolOutput, ToolResult, Tools, tool,
+    Goto, IntoToolOutput, Json, OnFailure, Tool, ToolCommand, ToolFailures, ToolOutput, ToolResult, ToolStep, Tools,
+    tool,
 };
 pub use usage::{Usage, UsageSource};
+pub use vars::Vars;
 
 /// What the macros write in the crates that use them.
 #[doc(hidden)]

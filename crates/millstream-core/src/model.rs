@@ -13,9 +13,10 @@ use serde_json::Value;
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Kind;
+use crate::input::Input;
 use crate::message::{Message, Messages};
 use crate::part::{Chunk, PartWriter};
-use crate::runnable::{Input, Runnable};
+use crate::runnable::Runnable;
 use crate::streamed::Chunks;
 use crate::usage::Usage;
 

@@ -4,8 +4,9 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::cx::{Cx, Label};
 use crate::event::Kind;
+use crate::input::Input;
 use crate::message::Message;
-use crate::runnable::{Input, Runnable};
+use crate::runnable::Runnable;
 use crate::streamed::Chunks;
 
 /// Takes the visible text out of a message, as it comes.

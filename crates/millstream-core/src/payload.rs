@@ -7,6 +7,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::message::Message;
+use crate::part::chunk_of;
+use crate::piece::Piece;
+use crate::streamed::Streamed;
+use crate::vars::Vars;
+
 /// A shared value of any type: a state, an update, the input of a task.
 ///
 /// In process it is the value itself ([`Payload::downcast`]); as JSON it is made when it is asked for.
@@ -65,6 +71,42 @@ impl Payload {
     pub fn into_shared<T: Send + Sync + 'static>(self) -> Option<Arc<T>> {
         let value: Arc<dyn Any + Send + Sync> = self.0;
         value.downcast().ok()
+    }
+}
+
+impl Payload {
+    /// The value in one piece: a text goes on as a text, a message as a message.
+    pub(crate) fn into_piece(self) -> Piece {
+        if let Some(text) = self.as_text() {
+            return Piece::Text(text.into());
+        }
+        if let Some(message) = self.downcast::<Message>() {
+            return Piece::Message(chunk_of(message));
+        }
+        if let Some(vars) = self.downcast::<Vars>() {
+            return Piece::Entries(vars.clone().into_chunks().remove(0));
+        }
+        Piece::Whole(self)
+    }
+
+    /// The text, if it is one.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self.downcast::<Value>() {
+            Some(value) => value.as_str(),
+            None => self.downcast::<String>().map(String::as_str).or_else(|| self.downcast::<&'static str>().copied()),
+        }
+    }
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::new(Value::Null)
+    }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self::new(value)
     }
 }
 

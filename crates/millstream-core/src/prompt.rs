@@ -1,77 +1,21 @@
 //! Prompts: templates of messages, and the variables that fill them.
 
-use std::collections::BTreeMap;
-
 use futures_util::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::cx::{Cx, Label};
+use crate::dynamic::Dynamic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Kind;
+use crate::input::Input;
 use crate::message::{Message, Messages, Role};
-use crate::runnable::{Input, Runnable};
+use crate::payload::Payload;
+use crate::runnable::Runnable;
 use crate::streamed::Chunks;
+use crate::vars::Vars;
 
 mod template;
 
 use template::Template;
-
-/// The variables of a prompt: names and JSON values. [`vars!`](crate::vars) writes them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Vars {
-    values: BTreeMap<String, Value>,
-    #[serde(skip)]
-    problem: Option<String>,
-}
-
-impl Vars {
-    /// No variables.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a variable: anything that serialises, messages included. A value that cannot be JSON is an error of the run that uses it.
-    #[must_use]
-    pub fn with(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        let name = name.into();
-        match serde_json::to_value(value) {
-            Ok(value) => {
-                self.values.insert(name, value);
-            }
-            Err(error) => self.problem = Some(format!("the variable {name:?} cannot be JSON: {error}")),
-        }
-        self
-    }
-
-    /// The value of a variable.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.values.get(name)
-    }
-
-    fn names(&self) -> String {
-        if self.values.is_empty() {
-            return "none".to_owned();
-        }
-        self.values.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
-    }
-}
-
-/// Writes the variables of a prompt: `vars! { topic: "streams", history: messages }`.
-///
-/// ```
-/// use millstream_core::vars;
-///
-/// let vars = vars! { topic: "streams", count: 3 };
-/// assert_eq!(vars.get("count").unwrap(), 3);
-/// ```
-#[macro_export]
-macro_rules! vars {
-    ($($name:ident : $value:expr),* $(,)?) => {
-        $crate::Vars::new()$(.with(stringify!($name), $value))*
-    };
-}
 
 /// A list of message templates: a step that takes variables and gives messages.
 ///
@@ -167,9 +111,6 @@ impl Prompt {
     /// # Errors
     /// `missing_variable` (it names the variable and what was given), `bad_template`, or `invalid_input` for a placeholder that is not messages.
     pub fn format(&self, vars: &Vars) -> Result<Messages> {
-        if let Some(problem) = &vars.problem {
-            return Err(Error::new(ErrorKind::InvalidInput, problem.clone()));
-        }
         let mut messages = Messages::default();
         for item in &self.items {
             match item {
@@ -186,16 +127,15 @@ impl Prompt {
     }
 }
 
-fn conversation(name: &str, value: &Value) -> Result<Messages> {
-    Messages::deserialize(value).map_err(|error| {
+fn conversation(name: &str, value: &Payload) -> Result<Messages> {
+    Messages::read(value).map_err(|error| {
         let message = format!("the variable {name:?} must be a list of messages: {error}");
         Error::new(ErrorKind::InvalidInput, message).with_source(error)
     })
 }
 
 fn missing(name: &str, vars: &Vars) -> Error {
-    let message = format!("the prompt needs the variable {name:?}, which was not given (given: {})", vars.names());
-    Error::new(ErrorKind::MissingVariable, message)
+    vars.missing("the prompt", name)
 }
 
 impl Runnable for Prompt {

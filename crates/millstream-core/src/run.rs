@@ -11,10 +11,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use uuid::Uuid;
 
-use crate::cx::{Cx, Label, RunContext};
+use crate::cx::{Choices, Cx, Label, RunContext};
 use crate::error::{Error, Result};
 use crate::event::Channels;
-use crate::runnable::{Input, Runnable, execute, fold};
+use crate::execute::execute;
+use crate::filter::EventFilter;
+use crate::input::Input;
+use crate::runnable::{Runnable, fold};
 use crate::streamed::{Chunks, Streamed};
 
 mod blocking;
@@ -29,7 +32,7 @@ const EVENT_QUEUE: usize = 64;
 /// A run that has been described and not yet started.
 ///
 /// `.await` gives the whole output, [`stream`](Run::stream) its pieces, [`events`](Run::events) everything that happens inside. There is one
-/// execution path: awaiting folds the stream. The run is polled by its reader, whose pace is the run's pace; dropping it at any
+/// execution path: awaiting folds the same pieces, and each step waits for the whole of the one before. The run is polled by its reader, whose pace is the run's pace; dropping it at any
 /// point cancels everything inside.
 #[must_use = "a run does nothing until it is awaited, streamed or watched"]
 pub struct Run<O: Streamed> {
@@ -37,17 +40,33 @@ pub struct Run<O: Streamed> {
     id: Uuid,
     cancel: Option<CancellationToken>,
     channels: Channels,
+    filter: EventFilter,
+    choices: Choices,
     start: Box<dyn FnOnce(Cx) -> Chunks<O> + Send>,
 }
 
 impl<O: Streamed> Run<O> {
     pub(crate) fn new<R: Runnable<Output = O>>(runnable: R, input: R::Input) -> Self {
-        Self::of(runnable.label(), move |cx| execute(&runnable, Input::from_whole(input), cx))
+        Self::of(runnable.label(), move |cx| execute(&runnable, Input::from_whole(input), cx).into_chunks())
     }
 
     /// A run of something that is not a [`Runnable`] value: `start` gives the pieces of its output, executed as the given context.
     pub fn of(label: Label, start: impl FnOnce(Cx) -> Chunks<O> + Send + 'static) -> Self {
-        Self { label, id: Uuid::new_v4(), cancel: None, channels: Channels::ALL, start: Box::new(start) }
+        Self {
+            label,
+            id: Uuid::new_v4(),
+            cancel: None,
+            channels: Channels::ALL,
+            filter: EventFilter::new(),
+            choices: Choices::default(),
+            start: Box::new(start),
+        }
+    }
+
+    /// Another name for this run.
+    pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.label.name = name.into();
+        self
     }
 
     /// The run's id, which is also the id of its outermost runnable; random unless set.
@@ -80,10 +99,33 @@ impl<O: Streamed> Run<O> {
         self
     }
 
+    /// Which runnables [`Run::events`] tells of: by name, kind and tag.
+    pub fn only(mut self, filter: EventFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Chooses `value` for what is named `name` in this run: see [`Configurable`](crate::Configurable).
+    pub fn configure(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.choices.configured.insert(name.into(), value.into());
+        self
+    }
+
+    /// How many things of this run may happen at the same time, where several could: branches of a map, elements of a list. All unless set.
+    pub fn max_concurrency(mut self, things: usize) -> Self {
+        self.choices.at_once = Some(things.max(1));
+        self
+    }
+
     /// The output, piece by piece.
     pub fn stream(self) -> ChunkStream<O> {
-        let run = RunContext::new(self.cancel.clone().unwrap_or_default(), Channels::NONE, None);
-        let chunks = (self.start)(Cx::root(run.clone(), self.id, self.label));
+        self.read(false)
+    }
+
+    /// The output, read piece by piece or `invoked`: then the pieces may wait for each other.
+    fn read(self, invoked: bool) -> ChunkStream<O> {
+        let run = Arc::new(RunContext::new(self.cancel.clone().unwrap_or_default(), self.choices));
+        let chunks = (self.start)(Cx::root(run.clone(), self.id, self.label, invoked));
         let stopped = self.cancel.map(|token| Box::pin(token.cancelled_owned()));
         ChunkStream { run, chunks: Some(chunks), stopped }
     }
@@ -92,9 +134,10 @@ impl<O: Streamed> Run<O> {
     /// not complete says so in that last event, and then as the stream's error, so that `?` cannot miss it.
     pub fn events(self) -> Events {
         let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
-        let cancel = self.cancel.unwrap_or_default();
-        let run = RunContext::new(cancel, self.channels, Some(sender));
-        let cx = Cx::root(run.clone(), self.id, self.label);
+        let quiet = RunContext::new(self.cancel.unwrap_or_default(), self.choices);
+        let run = RunContext { channels: self.channels, filter: self.filter, events: Some(sender), ..quiet };
+        let run = Arc::new(run);
+        let cx = Cx::root(run.clone(), self.id, self.label, false);
         let scope = cx.scope().clone();
         // Started when first polled, so that whatever user code does there counts as part of the run.
         let start = self.start;
@@ -109,7 +152,7 @@ impl<O: Streamed> IntoFuture for Run<O> {
     type IntoFuture = BoxFuture<'static, Result<O>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(fold::<O>(self.stream().boxed()))
+        Box::pin(fold::<O>(self.read(true).boxed()))
     }
 }
 

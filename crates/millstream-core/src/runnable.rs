@@ -1,14 +1,17 @@
 //! What can run: one method that turns a stream of input into a stream of output. Everything else follows from it.
 
+use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::Serialize;
-use serde_json::Value;
 
 use crate::chain::Chain;
+use crate::compose::{Batch, Each, Fallbacks, Retried, Retry};
 use crate::cx::{Cx, Label};
+use crate::dynamic::Dynamic;
 use crate::error::Result;
-use crate::event::{Body, Channels, Kind};
+use crate::event::Kind;
+use crate::execute::execute;
+use crate::input::Input;
+use crate::payload::Payload;
 use crate::run::Run;
 use crate::streamed::{Chunks, Fold, Streamed};
 
@@ -73,8 +76,16 @@ pub trait Runnable: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        let chunks = execute(self, Input::from_whole(input.into()), cx.child(self.label()));
-        Box::pin(fold::<Self::Output>(chunks))
+        let output = execute(self, Input::from_whole(input.into()), cx.inside(self.label(), true));
+        Box::pin(fold::<Self::Output>(output.into_chunks()))
+    }
+
+    /// [`invoke`](Self::invoke) for whoever reads the output piece by piece.
+    fn stream(&self, input: impl Into<Self::Input>, cx: &Cx) -> Chunks<Self::Output>
+    where
+        Self: Sized,
+    {
+        execute(self, Input::from_whole(input.into()), cx.inside(self.label(), false)).into_chunks()
     }
 
     /// This step, then `next`.
@@ -82,7 +93,60 @@ pub trait Runnable: Send + Sync + 'static {
     where
         Self: Sized,
     {
-        Chain::sequence_of(self).pipe(next)
+        self.into_sequence().pipe(next)
+    }
+
+    /// This step as a sequence that can grow. Not for callers: [`pipe`](Self::pipe) is.
+    #[doc(hidden)]
+    fn into_sequence(self) -> Chain<Self::Input, Self::Output>
+    where
+        Self: Sized,
+    {
+        Chain::sequence_of(self)
+    }
+
+    /// This step, and `next` in its place if it fails: see [`Fallbacks`].
+    fn with_fallback(
+        self,
+        next: impl Runnable<Input = Self::Input, Output = Self::Output>,
+    ) -> Fallbacks<Self::Input, Self::Output>
+    where
+        Self: Sized,
+    {
+        Fallbacks::of(self).with_fallback(next)
+    }
+
+    /// This step, run again when it fails: see [`Retried`].
+    fn with_retry(self, retry: Retry) -> Retried<Self::Input, Self::Output>
+    where
+        Self: Sized,
+    {
+        Retried::new(self, retry)
+    }
+
+    /// This step for each element of a list.
+    fn each(self) -> Each<Self::Input, Self::Output>
+    where
+        Self: Sized,
+    {
+        Each::new(self)
+    }
+
+    /// Describes a run for each input.
+    fn batch(&self, inputs: impl IntoIterator<Item = impl Into<Self::Input>>) -> Batch<Self>
+    where
+        Self: Sized + Clone,
+    {
+        Batch::new(self.clone(), inputs.into_iter().map(Into::into).collect())
+    }
+
+    /// This step in a chain that is put together when it runs: see [`Chain::dynamic`].
+    fn dynamic(self) -> Chain<Payload, Payload>
+    where
+        Self: Sized,
+        Self::Input: Dynamic,
+    {
+        Chain::from_step(self).dynamic()
     }
 
     /// This step under another name.
@@ -100,69 +164,6 @@ fn short_type_name<T: ?Sized>() -> &'static str {
     path.rsplit("::").next().unwrap_or(path)
 }
 
-/// What a step is given: a whole value, or the pieces of one that is still being made.
-pub struct Input<T: Streamed> {
-    form: Form<T>,
-    announced: bool,
-}
-
-enum Form<T: Streamed> {
-    Whole(T),
-    Chunks(Chunks<T>),
-}
-
-impl<T: Streamed> Input<T> {
-    /// A value that is already there.
-    pub fn from_whole(value: T) -> Self {
-        Self { form: Form::Whole(value), announced: false }
-    }
-
-    /// A value that is still being made.
-    pub fn from_chunks(chunks: Chunks<T>) -> Self {
-        Self { form: Form::Chunks(chunks), announced: false }
-    }
-
-    /// The whole value, for a step that needs all of it before it can begin.
-    ///
-    /// # Errors
-    /// What the steps before failed with.
-    pub async fn whole(self, cx: &Cx) -> Result<T> {
-        let value = match self.form {
-            Form::Whole(value) => value,
-            Form::Chunks(chunks) => fold::<T>(chunks).await?,
-        };
-        if !self.announced && cx.wants(Channels::RUNNABLES) {
-            let input = Some(json(&value)?);
-            cx.emit(Body::RunnableStarted { input }).await?;
-        }
-        Ok(value)
-    }
-
-    /// The pieces, for a step that can work on them as they come.
-    pub fn chunks(self, cx: &Cx) -> Chunks<T> {
-        let mut chunks = match self.form {
-            Form::Whole(value) => stream::iter(value.into_chunks()).map(Ok).boxed(),
-            Form::Chunks(chunks) => chunks,
-        };
-        if self.announced || !cx.wants(Channels::RUNNABLES) {
-            return chunks;
-        }
-        let cx = cx.clone();
-        let announced = async_stream::try_stream! {
-            // Not before there is something to work on: a step behind one that fails never starts.
-            let first = chunks.try_next().await?;
-            cx.emit(Body::RunnableStarted { input: None }).await?;
-            if let Some(first) = first {
-                yield first;
-            }
-            while let Some(chunk) = chunks.try_next().await? {
-                yield chunk;
-            }
-        };
-        announced.boxed()
-    }
-}
-
 /// Adds the pieces up.
 pub(crate) async fn fold<T: Streamed>(mut chunks: Chunks<T>) -> Result<T> {
     let mut fold = T::Fold::default();
@@ -170,41 +171,4 @@ pub(crate) async fn fold<T: Streamed>(mut chunks: Chunks<T>) -> Result<T> {
         fold.push(chunk)?;
     }
     fold.finish()
-}
-
-fn json(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(crate::Error::failed)
-}
-
-/// Executes `runnable` as `cx` and says so in events, if anybody listens.
-pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::Input>, cx: Cx) -> Chunks<R::Output> {
-    if !cx.wants(Channels::RUNNABLES) {
-        return runnable.transform(input, cx);
-    }
-    let whole = match &input.form {
-        Form::Whole(value) => Some(json(value)),
-        Form::Chunks(_) => None,
-    };
-    let kind = runnable.label().kind;
-    // A sequence does not look at its input itself, so it is announced here also when the input is still being made.
-    let announce_here = whole.is_some() || kind == Kind::Chain;
-    input.announced = announce_here;
-    let says_chunks = kind != Kind::ChatModel;
-    let mut chunks = runnable.transform(input, cx.clone());
-    let observed = async_stream::try_stream! {
-        if announce_here {
-            cx.emit(Body::RunnableStarted { input: whole.transpose()? }).await?;
-        }
-        let mut fold = <R::Output as Streamed>::Fold::default();
-        while let Some(chunk) = chunks.try_next().await? {
-            if says_chunks {
-                cx.emit(Body::RunnableChunk { chunk: json(&chunk)? }).await?;
-            }
-            fold.push(chunk.clone())?;
-            yield chunk;
-        }
-        let output = json(&fold.finish()?)?;
-        cx.emit(Body::RunnableFinished { output }).await?;
-    };
-    observed.boxed()
 }

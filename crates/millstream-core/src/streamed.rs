@@ -10,6 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fold::MessageFold;
 use crate::message::{Message, Messages};
 use crate::part::{Chunk, chunk_of};
+use crate::payload::Payload;
+use crate::piece::{PayloadFold, Piece};
+use crate::tool::Json;
 
 /// The pieces of a `T`, as they come. Stop polling to pause; drop to cancel.
 pub type Chunks<T> = BoxStream<'static, Result<<T as Streamed>::Chunk>>;
@@ -28,7 +31,7 @@ pub type Chunks<T> = BoxStream<'static, Result<<T as Streamed>::Chunk>>;
 /// assert_eq!(fold.finish()?, "Hello");
 /// # Ok::<(), millstream_core::Error>(())
 /// ```
-pub trait Streamed: Clone + Serialize + Send + Sized + 'static {
+pub trait Streamed: Clone + Serialize + Send + Sync + Sized + 'static {
     /// One piece.
     type Chunk: Clone + Serialize + Send + 'static;
     /// What puts the pieces together.
@@ -36,6 +39,9 @@ pub trait Streamed: Clone + Serialize + Send + Sized + 'static {
 
     /// The whole as pieces, for a step that works on pieces.
     fn into_chunks(self) -> Vec<Self::Chunk>;
+
+    /// A chunk for readers who do not know the type: of events, and of chains that are put together when they run.
+    fn piece(chunk: &Self::Chunk) -> Piece;
 }
 
 /// Puts pieces together, one after the other.
@@ -65,6 +71,10 @@ impl Streamed for Message {
     fn into_chunks(self) -> Vec<Chunk> {
         vec![chunk_of(&self)]
     }
+
+    fn piece(chunk: &Chunk) -> Piece {
+        Piece::Message(chunk.clone())
+    }
 }
 
 impl Fold for MessageFold {
@@ -86,6 +96,10 @@ impl Streamed for String {
 
     fn into_chunks(self) -> Vec<Arc<str>> {
         vec![self.into()]
+    }
+
+    fn piece(chunk: &Arc<str>) -> Piece {
+        Piece::Text(chunk.clone())
     }
 }
 
@@ -127,8 +141,13 @@ impl<T: Send + 'static> Fold for WholeFold<T> {
     }
 
     fn finish(self) -> Result<T> {
-        self.0.ok_or_else(|| Error::new(ErrorKind::Truncated, "the stream ended without a value"))
+        self.0.ok_or_else(no_value)
     }
+}
+
+/// That a stream was empty where a value was needed.
+pub(crate) fn no_value() -> Error {
+    Error::new(ErrorKind::Truncated, "the stream ended without a value")
 }
 
 macro_rules! comes_whole {
@@ -140,8 +159,92 @@ macro_rules! comes_whole {
             fn into_chunks(self) -> Vec<Self> {
                 vec![self]
             }
+
+            fn piece(chunk: &Self) -> Piece {
+                Piece::whole(chunk.clone())
+            }
         }
     )+};
 }
 
-comes_whole!(Messages, Value, crate::prompt::Vars);
+comes_whole!(Messages, Value, bool, i32, i64, u32, u64, usize, f32, f64);
+
+/// A value of a type of one's own, which comes in one piece.
+impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Json<T> {
+    type Chunk = Self;
+    type Fold = WholeFold<Self>;
+
+    fn into_chunks(self) -> Vec<Self> {
+        vec![self]
+    }
+
+    fn piece(chunk: &Self) -> Piece {
+        Piece::whole(chunk.clone())
+    }
+}
+
+/// A value that may be absent comes in one piece.
+impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Option<T> {
+    type Chunk = Self;
+    type Fold = WholeFold<Self>;
+
+    fn into_chunks(self) -> Vec<Self> {
+        vec![self]
+    }
+
+    fn piece(chunk: &Self) -> Piece {
+        Piece::whole(chunk.clone())
+    }
+}
+
+/// A list comes element by element, or some of them at a time.
+impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Vec<T> {
+    type Chunk = Self;
+    type Fold = ListFold<T>;
+
+    fn into_chunks(self) -> Vec<Self> {
+        vec![self]
+    }
+
+    fn piece(chunk: &Self) -> Piece {
+        Piece::Items(Payload::new(chunk.clone()))
+    }
+}
+
+/// Puts elements behind the ones before.
+#[derive(Debug)]
+pub struct ListFold<T>(Vec<T>);
+
+impl<T> Default for ListFold<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Send + 'static> Fold for ListFold<T> {
+    type Chunk = Vec<T>;
+    type Whole = Vec<T>;
+
+    fn push(&mut self, chunk: Vec<T>) -> Result<()> {
+        self.0.extend(chunk);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Vec<T>> {
+        Ok(self.0)
+    }
+}
+
+/// A value of any type, in pieces of any type.
+impl Streamed for Payload {
+    type Chunk = Piece;
+    type Fold = PayloadFold;
+
+    fn into_chunks(self) -> Vec<Piece> {
+        vec![self.into_piece()]
+    }
+
+    fn piece(chunk: &Piece) -> Piece {
+        chunk.clone()
+    }
+}

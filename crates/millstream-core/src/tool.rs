@@ -16,11 +16,13 @@ mod execute;
 mod output;
 mod schema;
 mod set;
+mod step;
 
 pub use arguments::parameters;
 pub use command::{Goto, ToolCommand};
 pub use output::{IntoToolOutput, Json, ToolOutput};
 pub use set::{ToolFailures, ToolResult, Tools};
+pub use step::ToolStep;
 
 /// Something that a model may wish to call. `#[tool]` makes one of an `async fn`, [`tool()`] of a closure and a schema.
 ///

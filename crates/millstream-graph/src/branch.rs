@@ -1,6 +1,6 @@
 //! Where branches go.
 
-use millstream_core::{Body, Channels, Cx, Error, ErrorKind, Kind, Label, Payload, Result};
+use millstream_core::{Body, Cx, Error, ErrorKind, Kind, Label, Payload, Result};
 use serde_json::Value;
 
 use crate::ahead::{Onward, exits};
@@ -30,16 +30,15 @@ pub(crate) async fn take(
 
 /// Takes a branch, as a runnable inside the node.
 async fn take_one(branch: &Branch, state: &Payload, cx: &Cx) -> Result<Vec<Goto>> {
-    if !branch.told || !cx.wants(Channels::RUNNABLES) {
+    if !branch.told || !cx.tells() {
         return meant(branch, (branch.route)(state)?);
     }
-    let cx = cx.child(Label::new(Kind::Chain, branch.name.clone()));
-    let input = state.try_json().map_err(Error::failed)?;
-    cx.emit(Body::RunnableStarted { input: Some(input) }).await?;
+    let cx = cx.child(Label::new(Kind::Chain, branch.name.clone())).waited_for();
+    cx.emit(Body::RunnableStarted { input: Some(state.clone()) }).await?;
     let targets = (branch.route)(state)?;
     let mut names: Vec<Value> = targets.iter().map(Goto::json).collect::<Result<_>>()?;
     let output = if names.len() == 1 { names.remove(0) } else { Value::Array(names) };
-    cx.emit(Body::RunnableFinished { output }).await?;
+    cx.emit(Body::RunnableFinished { input: None, output: output.into() }).await?;
     meant(branch, targets)
 }
 

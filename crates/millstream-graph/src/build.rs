@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream_core::{Error, ErrorKind, Metadata, Payload, Result};
+use millstream_core::{Error, ErrorKind, Metadata, Payload, Result, Retry};
 use serde_json::Value;
 
 use crate::answer::Goto;
@@ -14,7 +14,7 @@ use crate::check;
 use crate::command::Target;
 use crate::graph::Graph;
 use crate::nested::{Inner, Nested};
-use crate::node::{AnyNode, Node, Retry};
+use crate::node::{AnyNode, Node};
 use crate::state::{Schema, State, Typed};
 
 /// Where a graph begins: the source of its first edges.

@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::run::GraphRun;
 use crate::shape::typed;
 use crate::state::{IntoInput, Schema, State};
+use crate::step::GraphStep;
 
 /// How many supersteps a run may have unless it says otherwise: as many as in LangGraph.
 const STEPS: u64 = 10_007;
@@ -122,11 +123,21 @@ impl<S: State> Graph<S> {
     }
 
     pub(crate) async fn invoke_update(&self, input: S::Update, cx: &Cx) -> Result<S> {
+        self.execute(input, cx.child(self.label()).waited_for()).await
+    }
+
+    /// Runs the graph as the execution `cx` inside something.
+    pub(crate) async fn execute(&self, input: S::Update, cx: Cx) -> Result<S> {
         let outer = cx.host::<Host>();
-        let cx = cx.graph(self.label(), matches!(self.keeping, Keeping::One));
+        let cx = cx.into_graph(matches!(self.keeping, Keeping::One));
         let engine = Engine::new(self.plan.clone(), &self.keeping, cx, outer.as_deref(), None, Self::settings());
         let ended = engine.run(Begin::Input(Payload::new(input))).await?;
         typed(ended.state).map(Arc::unwrap_or_clone)
+    }
+
+    /// The graph as a step of a chain: it takes an update of the state, and gives the state at the end.
+    pub fn step(&self) -> GraphStep<S> {
+        GraphStep::new(self.clone())
     }
 
     fn described(&self, begin: Begin) -> GraphRun<S> {

@@ -59,6 +59,7 @@ mod saver;
 mod shape;
 mod snapshot;
 mod state;
+mod step;
 mod tell;
 mod turn;
 mod update;
@@ -75,9 +76,10 @@ pub use command::{Command, IntoCommand, Send, Target};
 pub use drawing::{Drawing, DrawnEdge, DrawnKind, DrawnNode};
 pub use graph::Graph;
 pub use json::{Json, JsonKind, JsonUpdate};
+pub use millstream_core::Retry;
 pub use millstream_macros::State;
 pub use mode::{Item, Items, Mode};
-pub use node::{Node, Retry};
+pub use node::Node;
 pub use reduce::{append, max, merge, sum};
 pub use run::{GraphRun, Outcome};
 #[doc(hidden)]
@@ -86,4 +88,5 @@ pub use snapshot::{GraphSnapshot, Snapshot, TaskSnapshot};
 #[doc(hidden)]
 pub use state::written;
 pub use state::{IntoInput, Schema, State, Typed, Update, Write};
+pub use step::GraphStep;
 pub use update::StateUpdate;

@@ -1,11 +1,10 @@
 //! Nodes: asynchronous functions of the state, or types that have one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use millstream_core::{Cx, Error, ErrorKind, Payload, Result};
+use millstream_core::{Cx, Payload, Result, Retry};
 
 use crate::answer::{Answer, ForParent};
 use crate::command::{Command, IntoCommand};
@@ -56,50 +55,19 @@ impl AnyNode {
     }
 }
 
-/// How often a node that fails is run again, and after how long.
-#[derive(Clone)]
-pub struct Retry {
-    /// How often it runs at most, the first time included; 3 unless set.
-    pub attempts: u32,
-    /// How long to wait before the second time; half a second unless set.
-    pub initial: Duration,
-    /// By how much each wait is longer than the one before; 2 unless set.
-    pub factor: f64,
-    /// How long to wait at most; 128 seconds unless set.
-    pub longest: Duration,
-    /// Which failures are worth another time; the retryable ones unless set.
-    pub when: Arc<dyn Fn(&Error) -> bool + Send + Sync>,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            attempts: 3,
-            initial: Duration::from_millis(500),
-            factor: 2.0,
-            longest: Duration::from_secs(128),
-            when: Arc::new(Error::is_retryable),
-        }
-    }
-}
-
-impl Retry {
-    /// Runs the node again until it succeeds, fails for good, or has had its attempts.
-    pub(crate) async fn run<C, T, F: Future<Output = (C, Result<T>)>>(
-        &self,
-        mut attempt: impl FnMut() -> F,
-    ) -> (C, Result<T>) {
-        let mut wait = self.initial;
-        for _ in 1..self.attempts {
-            match attempt().await {
-                // A question to a person, or a word to the graph around, is no failure.
-                (_, Err(error))
-                    if error.kind() != ErrorKind::Interrupted && !ForParent::is(&error) && (self.when)(&error) => {}
-                ended => return ended,
-            }
-            tokio::time::sleep(wait).await;
-            wait = wait.mul_f64(self.factor).min(self.longest);
-        }
-        attempt().await
+/// Runs a node again until it succeeds, fails for good, or has had its attempts.
+pub(crate) async fn run_again<C, T, F: Future<Output = (C, Result<T>)>>(
+    retry: &Retry,
+    mut run: impl FnMut() -> F,
+) -> (C, Result<T>) {
+    let mut attempt = 1;
+    loop {
+        let (context, ended) = run().await;
+        // A word to the graph around is no failure.
+        let wait =
+            ended.as_ref().err().filter(|error| !ForParent::is(error)).and_then(|error| retry.wait(attempt, error));
+        let Some(wait) = wait else { return (context, ended) };
+        tokio::time::sleep(wait).await;
+        attempt += 1;
     }
 }

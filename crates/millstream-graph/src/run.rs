@@ -5,7 +5,9 @@ use std::task::{Poll, ready};
 
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, Stream, StreamExt, stream};
-use millstream_core::{Channels, Chunk, Cx, Error, Events, Interrupt, Label, Result, Run, Scope, Streamed, WholeFold};
+use millstream_core::{
+    Channels, Chunk, Cx, Error, Events, Interrupt, Label, Payload, Piece, Result, Run, Scope, Streamed, WholeFold,
+};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +58,10 @@ impl<S: State> Streamed for Ended<S> {
 
     fn into_chunks(self) -> Vec<Self> {
         vec![self]
+    }
+
+    fn piece(chunk: &Self) -> Piece {
+        Piece::Whole(Payload::shared(chunk.0.clone()))
     }
 }
 

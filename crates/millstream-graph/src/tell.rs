@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use millstream_core::{
-    Body, Channels, CheckpointEvent, CheckpointPlace, CheckpointTask, Cx, Error, Interrupt, Payload, Result, TaskError,
-    ToolCall,
+    Body, Channels, CheckpointEvent, CheckpointPlace, CheckpointTask, Cx, Error, Interrupt, Payload, Piece, Result,
+    TaskError, ToolCall,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -36,7 +36,7 @@ impl Tell {
 
     /// The graph begins.
     pub(crate) async fn began(&self, begin: &Begin) -> Result<()> {
-        if !self.cx.wants(Channels::RUNNABLES) {
+        if !self.cx.tells() {
             return Ok(());
         }
         let input = match begin {
@@ -54,32 +54,32 @@ impl Tell {
                 ])
             }
         };
-        self.cx.emit(Body::RunnableStarted { input: Some(input) }).await
+        self.cx.emit(Body::RunnableStarted { input: Some(Payload::new(input)) }).await
     }
 
     /// The graph has come to its end.
     pub(crate) async fn ended(&self, state: &Payload) -> Result<()> {
-        if !self.cx.wants(Channels::RUNNABLES) {
+        if !self.cx.tells() {
             return Ok(());
         }
-        self.cx.emit(Body::RunnableFinished { output: as_json(state)? }).await
+        self.cx.emit(Body::RunnableFinished { input: None, output: state.clone() }).await
     }
 
     /// A node begins, executed as `cx`.
     pub(crate) async fn node_began(cx: &Cx, call: Option<&ToolCall>, state: &Payload) -> Result<()> {
-        if !cx.wants(Channels::RUNNABLES) {
+        if !cx.tells() {
             return Ok(());
         }
         let input = match call {
             Some(call) => json!({ "tool_call": call }),
             None => as_json(state)?,
         };
-        cx.emit(Body::RunnableStarted { input: Some(input) }).await
+        cx.emit(Body::RunnableStarted { input: Some(Payload::new(input)) }).await
     }
 
     /// What a node answers, for whoever watches runnables.
     pub(crate) fn output(&self, answer: &Answer) -> Result<Option<Value>> {
-        if !self.cx.wants(Channels::RUNNABLES) || answer.from_inside {
+        if !self.cx.tells() || answer.from_inside {
             return Ok(None);
         }
         if let Some(shown) = &answer.shown {
@@ -95,13 +95,14 @@ impl Tell {
     /// A node that was executed as `cx` has answered with `output`.
     pub(crate) async fn node_ended(cx: &Cx, output: Option<Value>) -> Result<()> {
         let Some(output) = output else { return Ok(()) };
-        cx.emit(Body::RunnableChunk { chunk: output.clone() }).await?;
-        cx.emit(Body::RunnableFinished { output }).await
+        let output = Payload::new(output);
+        cx.emit(Body::RunnableChunk { chunk: Piece::Whole(output.clone()) }).await?;
+        cx.emit(Body::RunnableFinished { input: None, output }).await
     }
 
     /// What a node has changed is a piece of the graph's output.
     pub(crate) async fn answered(&self, turn: &Turn, told: &[Payload]) -> Result<()> {
-        if !self.cx.wants(Channels::RUNNABLES) {
+        if !self.cx.tells() {
             return Ok(());
         }
         self.piece(Value::Object(Map::from_iter([(turn.task.name.to_string(), together(told)?)]))).await
@@ -112,7 +113,7 @@ impl Tell {
         if !self.cx.scope().parent_ids.is_empty() {
             return Ok(());
         }
-        self.cx.emit(Body::RunnableChunk { chunk }).await
+        self.cx.emit(Body::RunnableChunk { chunk: Piece::whole(chunk) }).await
     }
 
     /// The state is another.
@@ -125,7 +126,7 @@ impl Tell {
 
     /// A person is waited for.
     pub(crate) async fn interrupted(&self, interrupts: Vec<Interrupt>, state: &Payload) -> Result<()> {
-        if self.cx.wants(Channels::RUNNABLES) {
+        if self.cx.tells() {
             self.piece(json!({ "__interrupt__": interrupts })).await?;
         }
         self.cx.emit(Body::Interrupted { interrupts, state: state.clone() }).await
@@ -152,7 +153,7 @@ impl Tell {
         cached: bool,
     ) -> Result<Vec<Payload>> {
         let wants_updates = self.cx.wants(Channels::UPDATES);
-        if !wants_updates && !self.cx.wants(Channels::TASKS) && !self.cx.wants(Channels::RUNNABLES) {
+        if !wants_updates && !self.cx.wants(Channels::TASKS) && !self.cx.tells() {
             return Ok(Vec::new());
         }
         let told: Vec<Payload> = updates.iter().filter(|update| shape.says_something(update)).cloned().collect();

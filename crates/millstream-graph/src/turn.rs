@@ -11,6 +11,7 @@ use crate::ahead::{Due, Onward};
 use crate::answer::{Answer, ForParent, Sent};
 use crate::build::START;
 use crate::host::{self, Host};
+use crate::node::run_again;
 use crate::plan::{NodeIndex, Plan, PlannedNode};
 use crate::shape::Shape;
 use crate::tell::Tell;
@@ -152,7 +153,7 @@ pub(crate) async fn run(
     };
     match &planned.spec.retry {
         None => attempt(state).await,
-        Some(retry) => retry.run(|| attempt(state.clone())).await,
+        Some(retry) => run_again(retry, || attempt(state.clone())).await,
     }
 }
 

@@ -201,9 +201,9 @@ async fn a_tool_is_a_runnable_with_a_beginning_and_an_end() {
         }
         assert_eq!(event.scope.node.as_deref(), Some("tools"));
         told.push(match &event.body {
-            Body::RunnableStarted { input: Some(input) } => format!("start {} {input}", event.scope.name),
-            Body::RunnableFinished { output } => format!("end {}", output["content"]),
-            Body::RunnableFailed { error } => format!("error {} {:?}", error.message, error.name),
+            Body::RunnableStarted { input: Some(input) } => format!("start {} {}", event.scope.name, input.json()),
+            Body::RunnableFinished { output, .. } => format!("end {}", output.json()["content"]),
+            Body::RunnableFailed { error, .. } => format!("error {} {:?}", error.message, error.name),
             Body::ToolStarted { call } => format!("call {}", call.id),
             Body::ToolFinished { result } => format!("result {}", result.failed),
             other => panic!("{other:?}"),

@@ -186,7 +186,7 @@ async fn what_a_node_dispatches_is_told_with_its_name_among_the_runnables() {
         .iter()
         .filter_map(|event| match &event.body {
             Body::RunnableStarted { .. } => Some(format!("{} begins", event.scope.name)),
-            Body::RunnableFinished { output } => Some(format!("{} gives {output}", event.scope.name)),
+            Body::RunnableFinished { output, .. } => Some(format!("{} gives {}", event.scope.name, output.json())),
             Body::Dispatched { name, data } => Some(format!("{name} {data}")),
             _ => None,
         })

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
-use super::Part;
+use super::{BlockKind, Part};
 
 /// A piece of a message: the parts that one frame of a provider made. Most have one part, a delta.
 ///
@@ -42,6 +42,15 @@ impl Chunk {
 }
 
 impl Chunk {
+    /// Whether somebody who reads along would see anything of it: more than that a message or a block begins or ends.
+    pub fn is_visible(&self) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Delta { .. } => true,
+            Part::BlockStart { block, .. } => matches!(block, BlockKind::ToolCall { .. } | BlockKind::Given { .. }),
+            _ => false,
+        })
+    }
+
     /// The same parts in chunks that each go on with one block only, for a log whose readers are to stop and come back between any two
     /// things that are said.
     pub fn split(self) -> impl Iterator<Item = Self> {

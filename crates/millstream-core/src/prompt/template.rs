@@ -6,8 +6,10 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::Value;
 
-use super::{Vars, missing};
+use super::missing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::payload::Payload;
+use crate::vars::Vars;
 
 /// A template that was read once. One that cannot be read is an error of every use, so that building a prompt stays simple.
 #[derive(Clone, Debug)]
@@ -49,7 +51,9 @@ impl Template {
                 for piece in &**pieces {
                     match piece {
                         Piece::Text(plain) => text.push_str(plain),
-                        Piece::Variable(name) => push(&mut text, vars.get(name).ok_or_else(|| missing(name, vars))?),
+                        Piece::Variable(name) => {
+                            push(&mut text, name, vars.get(name).ok_or_else(|| missing(name, vars))?)?
+                        }
                     }
                 }
                 Ok(text)
@@ -59,7 +63,7 @@ impl Template {
                 let absent =
                     template.undeclared_variables(false).into_iter().filter(|name| vars.get(name).is_none()).min();
                 // A variable that the template itself tests for may be absent, so only a failed rendering is an error.
-                template.render(Serde(&vars.values)).map_err(|error| match (error.kind(), absent) {
+                template.render(Serde(vars)).map_err(|error| match (error.kind(), absent) {
                     (minijinja::ErrorKind::UndefinedError, Some(name)) => missing(&name, vars),
                     _ => unreadable(error),
                 })
@@ -73,11 +77,19 @@ fn unreadable(error: minijinja::Error) -> Error {
     Error::new(ErrorKind::BadTemplate, format!("the Jinja template failed: {error:#}")).with_source(error)
 }
 
-fn push(text: &mut String, value: &Value) {
-    match value {
-        Value::String(value) => text.push_str(value),
+fn push(text: &mut String, name: &str, value: &Payload) -> Result<()> {
+    if let Some(plain) = value.as_text() {
+        text.push_str(plain);
+        return Ok(());
+    }
+    let json = value.try_json().map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, format!("the variable {name:?} cannot be JSON: {error}")).with_source(error)
+    })?;
+    match json {
+        Value::String(plain) => text.push_str(&plain),
         other => text.push_str(&other.to_string()),
     }
+    Ok(())
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, String> {

@@ -148,6 +148,9 @@ impl Stream for Events {
             let queue = this.emitted.poll_recv(task);
             if let Poll::Ready(Some(event)) = queue {
                 this.observe(&event);
+                if !this.run.filter.allows_event(&event) {
+                    continue;
+                }
                 return Poll::Ready(Some(Ok(event)));
             }
             let Some(execution) = &mut this.execution else {
@@ -168,6 +171,9 @@ impl Stream for Events {
                 Poll::Pending => match this.emitted.try_recv() {
                     Ok(event) => {
                         this.observe(&event);
+                        if !this.run.filter.allows_event(&event) {
+                            continue;
+                        }
                         return Poll::Ready(Some(Ok(event)));
                     }
                     Err(_) => return Poll::Pending,

@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::output::ToolOutput;
 use super::set::ToolResult;
 use super::{OnFailure, Tool};
-use crate::cx::{Cx, INVALID_ANSWER, Label};
-use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Body, Channels, Kind, TaskError};
+use crate::cx::{Cx, Label};
+use crate::error::Result;
+use crate::event::{Body, Kind, TaskError};
 use crate::message::{Message, ToolCall};
+use crate::payload::Payload;
 
 /// What a tool gave, or what it made of its failure.
 pub(super) enum Outcome {
@@ -28,7 +29,7 @@ impl Outcome {
         }
     }
 
-    fn into_output(self, _: &ToolCall) -> ToolOutput {
+    pub(super) fn into_output(self, _: &ToolCall) -> ToolOutput {
         match self {
             Self::Gave(output) => output,
             Self::Failed(text) => ToolOutput::Text(text),
@@ -63,16 +64,23 @@ pub(super) async fn execute<T: Shown>(
     cx: &Cx,
     form: fn(Outcome, &ToolCall) -> T,
 ) -> Result<T> {
-    let told = cx.wants(Channels::RUNNABLES);
+    let told = cx.tells();
+    let input = || Payload::new(call.args.clone());
     if told {
-        cx.emit(Body::RunnableStarted { input: Some(call.args.clone()) }).await?;
+        cx.emit(Body::RunnableStarted { input: Some(input()) }).await?;
     }
     let done = attempt(tool, call, cx).await.map(|outcome| form(outcome, call));
     if told {
         match &done {
-            Ok(output) => cx.emit(Body::RunnableFinished { output: output.to_value() }).await?,
-            Err(failure) if is_passed_on(failure) => {}
-            Err(failure) => cx.emit(Body::RunnableFailed { error: Box::new(TaskError::from(failure)) }).await?,
+            Ok(output) => {
+                let output = Payload::new(output.to_value());
+                cx.emit(Body::RunnableFinished { input: Some(input()), output }).await?;
+            }
+            Err(failure) if failure.is_passed_on() => {}
+            Err(failure) => {
+                let error = Box::new(TaskError::from(failure));
+                cx.emit(Body::RunnableFailed { input: input(), error }).await?;
+            }
         }
     }
     done
@@ -85,15 +93,9 @@ async fn attempt(tool: &dyn Tool, call: &ToolCall, cx: &Cx) -> Result<Outcome> {
         Err(failure) => failure,
     };
     match tool.on_failure(&failure) {
-        OnFailure::Answer(text) if !is_passed_on(&failure) => Ok(Outcome::Failed(text)),
+        OnFailure::Answer(text) if !failure.is_passed_on() => Ok(Outcome::Failed(text)),
         _ => Err(failure),
     }
-}
-
-/// Whether an error is no failure of the tool but a word to whoever runs the graph around it.
-pub(super) fn is_passed_on(error: &Error) -> bool {
-    let kind = matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Interrupted | ErrorKind::RunEnded);
-    kind || matches!(error.name(), Some("ParentCommand" | INVALID_ANSWER))
 }
 
 impl dyn Tool {

@@ -1,6 +1,6 @@
 //! What tools give.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::command::ToolCommand;
@@ -59,7 +59,8 @@ impl ToolOutput {
 /// assert_eq!(output, ToolOutput::Json(serde_json::json!([1, 2])));
 /// # Ok::<(), millstream_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Json<T>(pub T);
 
 /// Anything that a tool may return.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::command::ToolCommand;
-use super::execute::{Outcome, execute, is_passed_on};
+use super::execute::{Outcome, execute};
 use super::{OnFailure, Tool, arguments};
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
@@ -106,7 +106,7 @@ impl Tools {
         let result = match self.get(&call.name) {
             Some(tool) => match execute(tool, call, &cx, Outcome::into_result).await.and_then(|result| result.of(call))
             {
-                Err(failure) if is_passed_on(&failure) => return Err(failure),
+                Err(failure) if failure.is_passed_on() => return Err(failure),
                 Err(failure) => failures.answer(tool, call, failure),
                 done => done,
             },

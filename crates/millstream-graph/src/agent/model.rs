@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use millstream_core::{Body, Channels, Cx, Error, Kind, Label, Message, Model, REMOVE_ALL, Result, Runnable};
-use serde_json::{Value, json};
+use millstream_core::{Body, Channels, Cx, Kind, Label, Message, Model, Payload, REMOVE_ALL, Result, Runnable};
+use serde_json::json;
 
 use super::AgentForm;
 use super::chat::Conversation;
@@ -35,16 +35,16 @@ impl ModelNode {
             AgentForm::LangChain => self.model.invoke(asked, cx).await,
             // There the model stands in a sequence behind the prompt, which whoever reads events sees.
             AgentForm::LangGraph => {
-                let cx = cx.child(Label::new(Kind::Chain, "call_model"));
-                let told = cx.wants(Channels::RUNNABLES);
+                let cx = cx.child(Label::new(Kind::Chain, "call_model")).waited_for();
+                let told = cx.tells();
                 if told {
-                    let input = json!({ "messages": messages });
+                    let input = Payload::new(json!({ "messages": messages }));
                     cx.emit(Body::RunnableStarted { input: Some(input) }).await?;
                 }
                 let answer = self.model.invoke(asked, &cx).await?;
                 if told {
-                    let output: Value = serde_json::to_value(&answer).map_err(Error::failed)?;
-                    cx.emit(Body::RunnableFinished { output }).await?;
+                    let output = Payload::new(answer.clone());
+                    cx.emit(Body::RunnableFinished { input: None, output }).await?;
                 }
                 Ok(answer)
             }

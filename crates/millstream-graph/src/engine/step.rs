@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use millstream_core::{Channels, Cx, Error, ErrorKind, Interrupt, Payload, Result, TaskError};
+use millstream_core::{Cx, Error, ErrorKind, Interrupt, Payload, Result, TaskError};
 use serde::Serialize;
 
 use super::Engine;
@@ -291,7 +291,7 @@ impl Engine {
         let host = self.host(turn);
         let cx = turn.context(&plan, self.cx(), host).again();
         let input = turn.done.iter().flat_map(|done| &done.updates).next().cloned();
-        let input = input.filter(|_| cx.wants(Channels::RUNNABLES));
+        let input = input.filter(|_| cx.tells());
         if let Some(input) = &input {
             Tell::node_began(&cx, None, input).await?;
         }

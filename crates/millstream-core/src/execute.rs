@@ -1,0 +1,124 @@
+//! One execution of one runnable: what it gives, told to whoever watches.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::future::BoxFuture;
+use futures_util::{Stream, StreamExt};
+
+use crate::cx::{Cx, Telling};
+use crate::error::{Error, Result};
+use crate::event::{Body, Channels, Kind};
+use crate::input::{Input, Seen};
+use crate::payload::Payload;
+use crate::runnable::Runnable;
+use crate::streamed::{Chunks, Fold, Streamed};
+
+/// Executes `runnable` as `cx` and says so in events, if anybody listens. What it gives is the input of the next step.
+pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::Input>, cx: Cx) -> Input<R::Output> {
+    let is_invoked = cx.scope().invoked;
+    let output = if cx.wants(Channels::RUNNABLES) {
+        let telling = runnable.label().telling;
+        let (given, gives) = (input.seen(), Seen::default());
+        let chunks = runnable.transform(input, cx.clone());
+        let observed = Observed::<R::Output> {
+            chunks: Some(chunks),
+            fold: Some(Default::default()),
+            tells: cx.tells() && telling != Telling::Itself,
+            tells_chunks: !is_invoked && comes_in_pieces(telling, &cx),
+            cx,
+            given,
+            gives: gives.clone(),
+            waiting: None,
+        };
+        Input::<R::Output>::from_chunks(observed.boxed()).with_seen(Some(gives))
+    } else {
+        Input::from_chunks(runnable.transform(input, cx))
+    };
+    if is_invoked { output.waited_for() } else { output }
+}
+
+/// Whether what a runnable gives is told piece by piece: that of others comes whole, or is told as a message.
+fn comes_in_pieces(telling: Telling, cx: &Cx) -> bool {
+    let is_run = cx.scope().parent_ids.is_empty();
+    matches!(cx.scope().kind, Kind::Chain | Kind::Parser) && (is_run || telling != Telling::Whole)
+}
+
+/// The output of a runnable, each piece told before it is given.
+struct Observed<T: Streamed> {
+    /// Nothing once it has ended.
+    chunks: Option<Chunks<T>>,
+    fold: Option<T::Fold>,
+    tells: bool,
+    tells_chunks: bool,
+    cx: Cx,
+    given: Seen,
+    gives: Seen,
+    waiting: Option<Waiting<T>>,
+}
+
+/// What is being told, a chunk or the end, while its event waits for a place.
+struct Waiting<T: Streamed> {
+    chunk: Option<T::Chunk>,
+    place: BoxFuture<'static, Result<()>>,
+}
+
+impl<T: Streamed> Observed<T> {
+    fn fail(&mut self, error: Error) -> Poll<Option<Result<T::Chunk>>> {
+        self.chunks = None;
+        Poll::Ready(Some(Err(error)))
+    }
+
+    /// What is told of a chunk.
+    fn note(&mut self, chunk: &T::Chunk) -> Result<Option<Body>> {
+        if let Some(fold) = &mut self.fold {
+            fold.push(chunk.clone())?;
+        }
+        Ok((self.tells && self.tells_chunks).then(|| Body::RunnableChunk { chunk: T::piece(chunk) }))
+    }
+
+    /// What is told of the end.
+    fn end(&mut self) -> Result<Option<Body>> {
+        let Some(fold) = self.fold.take() else { return Ok(None) };
+        let output = Payload::new(fold.finish()?);
+        let _ = self.gives.set(output.clone());
+        Ok(self.tells.then(|| Body::RunnableFinished { input: self.given.get().cloned(), output }))
+    }
+}
+
+impl<T: Streamed> Stream for Observed<T> {
+    type Item = Result<T::Chunk>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(Waiting { place, .. }) = &mut this.waiting {
+                let placed = ready!(place.as_mut().poll(task));
+                let told = this.waiting.take().and_then(|waiting| waiting.chunk);
+                return match placed {
+                    Ok(()) => Poll::Ready(told.map(Ok)),
+                    Err(error) => this.fail(error),
+                };
+            }
+            let Some(chunks) = &mut this.chunks else { return Poll::Ready(None) };
+            let chunk = ready!(chunks.poll_next_unpin(task)).transpose();
+            let said = match &chunk {
+                Ok(Some(chunk)) => this.note(chunk),
+                Ok(None) => {
+                    this.chunks = None;
+                    this.end()
+                }
+                Err(_) => Ok(None),
+            };
+            let place = said.and_then(|body| body.map_or(Ok(None), |body| this.cx.offer(body)));
+            match (chunk, place) {
+                (Ok(chunk), Ok(None)) => return Poll::Ready(chunk.map(Ok)),
+                (Ok(chunk), Ok(Some(place))) => this.waiting = Some(Waiting { chunk, place }),
+                (Err(error), _) | (_, Err(error)) => return this.fail(error),
+            }
+        }
+    }
+}
+
+// Nothing in it is pinned.
+impl<T: Streamed> Unpin for Observed<T> {}
