@@ -90,3 +90,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/graphs.md")]
 pub struct Graphs;
+
+/// The programs in the guide to prompts.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/prompts.md")]
+pub struct Prompts;

@@ -15,7 +15,7 @@ use crate::input::Input;
 use crate::model::Model;
 use crate::parse::Text;
 use crate::payload::Payload;
-use crate::prompt::Prompt;
+use crate::prompt::{Prompt, TextPrompt};
 use crate::runnable::Runnable;
 use crate::streamed::{Chunks, Streamed};
 
@@ -206,4 +206,4 @@ macro_rules! pipes_with_a_bar {
     )+};
 }
 
-pipes_with_a_bar!(Prompt, Model, Text, Assign);
+pipes_with_a_bar!(Prompt, TextPrompt, Model, Text, Assign);

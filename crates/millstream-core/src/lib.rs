@@ -59,7 +59,7 @@ pub use parse::Text;
 pub use part::{Blank, BlockKind, CallIndex, Chunk, ChunkDecoder, ChunkEncoder, Delta, Note, Part, PartWriter};
 pub use payload::Payload;
 pub use piece::{Entries, EntriesFold, PayloadFold, Piece};
-pub use prompt::Prompt;
+pub use prompt::{Examples, FileFormat, Placeholder, Prompt, TemplateContent, TemplateFormat, TextPrompt};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::Runnable;
 pub use shown::ShownMessages;

@@ -186,6 +186,14 @@ impl Message {
         Self { id: Some(id.into()), ..Self::new(Role::Remove, "") }
     }
 
+    /// The content that a list of texts and objects is, as in the JSON of a message.
+    ///
+    /// # Errors
+    /// `invalid_input` for a block that is neither.
+    pub(crate) fn blocks(list: Vec<Value>) -> Result<Vec<Block>> {
+        form::read_content(Value::Array(list), Vec::new()).map_err(|error| Error::new(ErrorKind::InvalidInput, error))
+    }
+
     /// The visible text: all text blocks, one after the other.
     pub fn text(&self) -> String {
         let texts = self.content.iter().filter_map(|block| match block {
@@ -224,36 +232,65 @@ impl fmt::Display for Message {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Messages(Vec<Message>);
+pub struct Messages {
+    list: Vec<Message>,
+    /// Whether it was said as one text, and nothing came after.
+    #[serde(skip)]
+    is_text: bool,
+}
 
 impl Messages {
+    /// A text as a conversation: one message of the person.
+    pub fn of_text(text: impl Into<String>) -> Self {
+        Self { list: vec![Message::human(text)], is_text: true }
+    }
+
+    /// The text, if this is the text of a [`TextPrompt`](crate::TextPrompt) or was made of one: LangChain's `StringPromptValue`.
+    ///
+    /// ```
+    /// use millstream_core::{Message, Messages};
+    ///
+    /// assert_eq!(Messages::from("Hello").as_text(), Some("Hello"));
+    /// assert_eq!(Messages::from([Message::human("Hello")]).as_text(), None);
+    /// ```
+    pub fn as_text(&self) -> Option<&str> {
+        if !self.is_text {
+            return None;
+        }
+        match self.list.first()?.content.first() {
+            Some(Block::Text { text, .. }) => Some(text),
+            _ => Some(""),
+        }
+    }
+
     /// Adds a message at the end.
     pub fn push(&mut self, message: Message) {
-        self.0.push(message);
+        self.extend([message]);
     }
 
     /// The messages as a plain vector.
     pub fn into_vec(self) -> Vec<Message> {
-        self.0
+        self.list
     }
 }
 
 impl Deref for Messages {
     type Target = [Message];
     fn deref(&self) -> &[Message] {
-        &self.0
+        &self.list
     }
 }
 
 impl Extend<Message> for Messages {
     fn extend<T: IntoIterator<Item = Message>>(&mut self, messages: T) {
-        self.0.extend(messages);
+        self.list.extend(messages);
+        self.is_text = false;
     }
 }
 
 impl FromIterator<Message> for Messages {
     fn from_iter<T: IntoIterator<Item = Message>>(messages: T) -> Self {
-        Self(messages.into_iter().collect())
+        Self::from(messages.into_iter().collect::<Vec<_>>())
     }
 }
 
@@ -261,31 +298,31 @@ impl IntoIterator for Messages {
     type Item = Message;
     type IntoIter = std::vec::IntoIter<Message>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
 impl From<Vec<Message>> for Messages {
     fn from(messages: Vec<Message>) -> Self {
-        Self(messages)
+        Self { list: messages, is_text: false }
     }
 }
 
 impl<const N: usize> From<[Message; N]> for Messages {
     fn from(messages: [Message; N]) -> Self {
-        Self(messages.into())
+        Self::from(Vec::from(messages))
     }
 }
 
 impl From<Message> for Messages {
     fn from(message: Message) -> Self {
-        Self(vec![message])
+        Self::from(vec![message])
     }
 }
 
 /// One human message.
 impl From<&str> for Messages {
     fn from(text: &str) -> Self {
-        Self(vec![Message::human(text)])
+        Self::of_text(text)
     }
 }

@@ -20,9 +20,11 @@
 //! `.stream().blocking()` the same for code that is not asynchronous, `.events()` everything that happens inside.
 
 mod choice;
+mod prompt;
 
 pub use choice::{FoundModel, ModelChoice, model_from_env};
 pub use millstream_core::*;
+pub use prompt::prompt_from_file;
 
 /// Graphs: state, nodes, supersteps, stream modes.
 pub mod graph {
@@ -44,8 +46,8 @@ pub mod prelude {
     pub use crate::{ModelChoice, model_from_env};
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
-        Body, Chain, Chunk, Cx, Demo, Error, Event, Json, Message, Messages, Model, Prompt, Result, Runnable, Text,
-        Tool, ToolCall, Vars, add_messages, tool, tools, vars,
+        Body, Chain, Chunk, Cx, Demo, Error, Event, Examples, Json, Message, Messages, Model, Placeholder, Prompt,
+        Result, Runnable, Text, Tool, ToolCall, Vars, add_messages, tool, tools, vars,
     };
     pub use millstream_graph::{Agent, Chat, Command, END, Item, Mode, START, State, StateGraph, append, react};
     pub use millstream_store::Sqlite;

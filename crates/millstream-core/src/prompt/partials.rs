@@ -1,0 +1,46 @@
+//! Variables that a prompt has already.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use super::Vars;
+
+/// Values, and functions that are called at each use. What is given to a run goes before them.
+#[derive(Clone, Default)]
+pub(super) struct Partials(Vec<(String, Arc<dyn Fn() -> Vars + Send + Sync>)>);
+
+impl Partials {
+    /// Adds what gives the variable `name`, in the place of what gave it before.
+    pub(super) fn add(&mut self, name: String, make: impl Fn() -> Vars + Send + Sync + 'static) {
+        self.0.retain(|(known, _)| *known != name);
+        self.0.push((name, Arc::new(make)));
+    }
+
+    /// Adds those of another prompt, in the place of those with the same names.
+    pub(super) fn extend(&mut self, others: Self) {
+        self.0.retain(|(known, _)| !others.has(known));
+        self.0.extend(others.0);
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// `vars` with what they lack.
+    pub(super) fn complete<'a>(&self, vars: &'a Vars) -> Cow<'a, Vars> {
+        let mut vars = Cow::Borrowed(vars);
+        for (name, make) in &self.0 {
+            if vars.get(name).is_none() {
+                vars.to_mut().extend(make());
+            }
+        }
+        vars
+    }
+}
+
+impl fmt::Debug for Partials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
