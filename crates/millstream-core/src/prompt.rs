@@ -3,15 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Kind;
+use crate::input::Input;
 use crate::message::{Message, Messages, Role};
-use crate::runnable::{Input, Runnable};
+use crate::runnable::Runnable;
 use crate::streamed::Chunks;
+use crate::vars::Vars;
 
 mod content;
 mod examples;
@@ -133,18 +132,15 @@ impl Prompt {
     #[must_use]
     pub fn role(self, name: &str, template: impl Into<TemplateContent>) -> Self {
         let template = template.into();
-        match (name, Role::parse(name)) {
-            ("placeholder", _) => match template.placeholder() {
-                Some(placeholder) => self.placeholder(placeholder.optional()),
-                None => {
-                    self.broken("a placeholder is written as the name of its variable in braces: {history}".to_owned())
-                }
-            },
-            ("developer", _) | (_, Err(_)) | (_, Ok(Role::Tool | Role::Function | Role::Chat | Role::Remove)) => self
-                .broken(format!(
-                    "there are no templates of the role {name:?}; use system, human (user) or ai (assistant)"
-                )),
-            (_, Ok(role)) => self.template(role, None, template),
+        if name != PLACEHOLDER {
+            return match template_role(name) {
+                Ok(role) => self.template(role, None, template),
+                Err(problem) => self.broken(problem),
+            };
+        }
+        match template.placeholder() {
+            Some(placeholder) => self.placeholder(placeholder.optional()),
+            None => self.broken("a placeholder is written as the name of its variable in braces: {history}".to_owned()),
         }
     }
 
@@ -270,7 +266,7 @@ impl Prompt {
     /// `missing_variable` (it names the variable and what was given), `bad_template`, or `invalid_input` for a placeholder that is not
     /// messages, and for a value that does not have its format.
     pub fn format(&self, vars: &Vars) -> Result<Messages> {
-        let vars = &*self.partials.complete(vars);
+        let vars = &*self.partials.complete(vars)?;
         let mut messages = Messages::default();
         for item in &self.items {
             match item {
@@ -295,6 +291,20 @@ impl Prompt {
             Item::Template { content, .. } => content.templates().into_iter().find_map(template::Template::problem),
             _ => None,
         })
+    }
+}
+
+/// The role of a template that is an optional placeholder.
+const PLACEHOLDER: &str = "placeholder";
+
+/// The role of a template by its name.
+///
+/// # Errors
+/// What to use instead.
+fn template_role(name: &str) -> Result<Role, String> {
+    match Role::parse(name) {
+        Ok(role @ (Role::System | Role::Human | Role::Ai)) if name != "developer" => Ok(role),
+        _ => Err(format!("there are no templates of the role {name:?}; use system, human (user) or ai (assistant)")),
     }
 }
 

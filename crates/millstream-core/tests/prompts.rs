@@ -112,6 +112,20 @@ fn a_partial_fills_a_placeholder() {
 }
 
 #[test]
+fn a_value_that_cannot_be_json_is_an_error_of_the_use() {
+    let odd = std::collections::BTreeMap::from([((1, 2), 3)]);
+    for error in [
+        Prompt::text("{x}").format(&vars! { x: odd.clone() }).unwrap_err(),
+        Prompt::new().human("{x}").partial("x", odd.clone()).format(&Vars::new()).unwrap_err(),
+        Prompt::mustache().human("{{x}}").format(&vars! { x: odd.clone() }).unwrap_err(),
+        Prompt::jinja().human("{{ x }}").format(&vars! { x: odd.clone() }).unwrap_err(),
+    ] {
+        assert_eq!(error.code(), "invalid_input");
+        assert!(error.to_string().contains("the variable \"x\" cannot be JSON"), "{error}");
+    }
+}
+
+#[test]
 fn prompts_are_put_together() {
     let first = Prompt::new().system("{kind}").partial("kind", "old").partial("other", "o");
     let second = Prompt::jinja().human("{{ q }} {{ other }}").partial("kind", "new");

@@ -101,6 +101,13 @@ fn jinja_has_conditions_and_names_what_is_missing() {
 }
 
 #[test]
+fn jinjas_own_functions_need_not_be_given() {
+    let prompt = Prompt::jinja().human("{% for i in range(2) %}{{ i }}{{ x }}{% endfor %}");
+    assert_eq!(prompt.input_variables(), ["x"]);
+    assert_eq!(prompt.format(&vars! { x: "a" }).unwrap()[0].text(), "0a1a");
+}
+
+#[test]
 fn mustache_inserts_values() {
     let vars = vars! { name: "<\"A&B\">", user: json!({ "name": "Ada", "langs": ["en", "fr"] }), zero: 0, no: false, nothing: json!(null) };
     for (template, expected) in [

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Vars;
+use crate::vars::Vars;
 
 /// Values, and functions that are called at each use. What is given to a run goes before them.
 #[derive(Clone, Default)]
@@ -32,7 +32,9 @@ impl Partials {
         let mut vars = Cow::Borrowed(vars);
         for (name, make) in &self.0 {
             if vars.get(name).is_none() {
-                vars.to_mut().extend(make());
+                for (name, value) in make() {
+                    vars.to_mut().insert(name, value);
+                }
             }
         }
         vars

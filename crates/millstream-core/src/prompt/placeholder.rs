@@ -1,10 +1,10 @@
 //! A place in a prompt for messages that are given when it is used.
 
-use serde::Deserialize;
-
-use super::{Vars, missing};
+use super::missing;
+use crate::dynamic::Dynamic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Messages;
+use crate::vars::Vars;
 
 /// The messages of a variable: LangChain's `MessagesPlaceholder`.
 ///
@@ -55,7 +55,7 @@ impl Placeholder {
         let Some(value) = vars.get(&self.name) else {
             return if self.optional { Ok(Messages::default()) } else { Err(missing(&self.name, vars)) };
         };
-        let messages = Messages::deserialize(value).map_err(|error| {
+        let messages = Messages::read(value).map_err(|error| {
             let message = format!("the variable {:?} must be a list of messages: {error}", self.name);
             Error::new(ErrorKind::InvalidInput, message).with_source(error)
         })?;

@@ -51,7 +51,7 @@ pub enum TemplateFormat {
 pub(crate) struct Template {
     text: Arc<str>,
     body: Body,
-    variables: Arc<[String]>,
+    names: Arc<Names>,
 }
 
 #[derive(Clone)]
@@ -62,31 +62,41 @@ enum Body {
     Broken,
 }
 
+/// The variables of a template.
+#[derive(Default)]
+struct Names {
+    /// Which must be given.
+    needed: Vec<String>,
+    /// Which are looked at if they are given; `None` for all.
+    used: Option<Vec<String>>,
+}
+
 impl Template {
     /// Reads a template.
     pub(crate) fn read(format: TemplateFormat, text: &str) -> Self {
         let read = match format {
             TemplateFormat::Braces => braces::read(text).map(|pieces| {
-                let names = pieces.iter().filter_map(braces::Piece::variable).cloned().collect();
-                (Body::Braces(pieces.into()), names)
+                let needed = pieces.iter().filter_map(braces::Piece::variable).cloned().collect();
+                (Body::Braces(pieces.into()), Names { needed, used: None })
             }),
             TemplateFormat::Jinja => jinja::read(text).map(|environment| {
-                let names = jinja::variables(&environment);
+                let names = jinja::names(&environment);
                 (Body::Jinja(environment.into()), names)
             }),
             TemplateFormat::Mustache => mustache::read(text).map(|nodes| {
-                let names = mustache::variables(&nodes).cloned().collect();
+                let names = mustache::names(&nodes);
                 (Body::Mustache(nodes.into()), names)
             }),
         };
-        let broken = |problem| Self::broken(format!("the template {text:?} cannot be read: {problem}"));
-        read.map(|(body, variables)| Self { text: text.into(), body, variables: variables.into() })
-            .unwrap_or_else(broken)
+        match read {
+            Ok((body, names)) => Self { text: text.into(), body, names: names.into() },
+            Err(problem) => Self::broken(format!("the template {text:?} cannot be read: {problem}")),
+        }
     }
 
     /// What is an error of every use.
     pub(crate) fn broken(problem: impl Into<Arc<str>>) -> Self {
-        Self { text: problem.into(), body: Body::Broken, variables: Arc::default() }
+        Self { text: problem.into(), body: Body::Broken, names: Arc::default() }
     }
 
     /// Why it cannot be used, if it cannot.
@@ -96,7 +106,7 @@ impl Template {
 
     /// The variables that it needs.
     pub(crate) fn variables(&self) -> &[String] {
-        &self.variables
+        &self.names.needed
     }
 
     /// The text for `vars`.
@@ -106,15 +116,34 @@ impl Template {
     pub(crate) fn render(&self, vars: &Vars) -> Result<String> {
         match &self.body {
             Body::Braces(pieces) => braces::render(pieces, vars),
-            Body::Jinja(environment) => jinja::render(environment, &self.variables, vars),
+            Body::Jinja(environment) => {
+                let given = self.names.object(vars)?;
+                jinja::render(environment, &given, |error| {
+                    // A variable that the template itself tests for may be absent, so only a failed rendering is an error.
+                    let absent = self.names.needed.iter().filter(|name| vars.get(name).is_none()).min();
+                    absent.map_or(error, |name| missing(name, vars))
+                })
+            }
             Body::Mustache(nodes) => {
-                if let Some(name) = self.variables.iter().find(|name| vars.get(name).is_none()) {
+                if let Some(name) = self.names.needed.iter().find(|name| vars.get(name).is_none()) {
                     return Err(missing(name, vars));
                 }
-                Ok(mustache::render(nodes, &object(vars)?))
+                Ok(mustache::render(nodes, &self.names.object(vars)?))
             }
             Body::Broken => Err(Error::new(ErrorKind::BadTemplate, &*self.text)),
         }
+    }
+}
+
+impl Names {
+    /// The variables that are used and given, as one JSON object.
+    fn object(&self, vars: &Vars) -> Result<Value> {
+        let Some(used) = &self.used else {
+            return object(vars);
+        };
+        let given = used.iter().filter(|name| vars.get(name).is_some());
+        let fields = given.map(|name| Ok((name.clone(), value(name, vars)?.into_owned())));
+        fields.collect::<Result<_>>().map(Value::Object)
     }
 }
 
@@ -129,7 +158,7 @@ fn value<'a>(name: &str, vars: &'a Vars) -> Result<Cow<'a, Value>> {
     vars.get(name).map(Cow::Borrowed).ok_or_else(|| missing(name, vars))
 }
 
-/// All variables, as JSON.
+/// All variables, as one JSON object.
 pub(super) fn object(vars: &Vars) -> Result<Value> {
     serde_json::to_value(vars).map_err(|error| {
         Error::new(ErrorKind::InvalidInput, format!("the variables of the prompt cannot be JSON: {error}"))

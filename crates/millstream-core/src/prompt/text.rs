@@ -128,7 +128,7 @@ impl TextPrompt {
     /// `missing_variable` (it names the variable and what was given), `bad_template`, or `invalid_input` for a value that does not have
     /// its format.
     pub fn format(&self, vars: &Vars) -> Result<String> {
-        let vars = &*self.partials.complete(vars);
+        let vars = &*self.partials.complete(vars)?;
         let mut texts = Vec::new();
         let mut separator = "";
         for part in &self.parts {

@@ -5,7 +5,7 @@ use super::node::{Fields, Node};
 use crate::error::Result;
 use crate::message::Message;
 use crate::prompt::template::TemplateFormat;
-use crate::prompt::{Placeholder, Prompt, TemplateContent, TextPrompt};
+use crate::prompt::{PLACEHOLDER, Placeholder, Prompt, TextPrompt, template_role};
 
 /// Reads `format`, `partial`, and `messages` or `text`.
 ///
@@ -87,16 +87,13 @@ fn message(prompt: Prompt, format: TemplateFormat, node: &Node<'_>) -> Result<Pr
 }
 
 fn template(prompt: Prompt, format: TemplateFormat, role: &Node<'_>, content: &Node<'_>) -> Result<Prompt> {
-    let written = TemplateContent::from(content.value());
-    // What is wrong with the role is said with any content, so that one is known to be right.
-    let place =
-        |content: &TemplateContent| Prompt::written_in(format).role(role.text().unwrap_or_default(), content.clone());
-    if let Some(problem) = place(&TemplateContent::from("{x}")).problem() {
-        role.text()?;
-        return Err(role.error(problem));
+    let name = role.text()?;
+    if name != PLACEHOLDER {
+        template_role(name).map_err(|problem| role.error(problem))?;
     }
-    if let Some(problem) = place(&written).problem() {
-        return Err(content.error(problem));
+    let next = Prompt::written_in(format).role(name, content.value());
+    match next.problem() {
+        Some(problem) => Err(content.error(problem)),
+        None => Ok(prompt.then(next)),
     }
-    Ok(prompt.role(role.text()?, written))
 }

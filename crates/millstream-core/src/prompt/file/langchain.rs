@@ -4,7 +4,7 @@ use super::Read;
 use super::form::{format, partials};
 use super::node::{Fields, Node};
 use crate::error::Result;
-use crate::prompt::{Examples, Placeholder, Prompt, TextPrompt, Vars};
+use crate::prompt::{Examples, Placeholder, Prompt, TextPrompt, Vars, template_role};
 
 /// Reads `"_type": "prompt"`, which is also what a file without a type is, `"few_shot"` or `"chat"`. What else is saved there says nothing
 /// about the prompt and is left alone.
@@ -89,11 +89,8 @@ fn message(node: &Node<'_>) -> Result<Prompt> {
     let Some(role) = fields.take("type") else {
         return Ok(prompt.human(content));
     };
-    let prompt = prompt.role(role.text()?, content);
-    match prompt.problem() {
-        Some(problem) => Err(role.error(problem)),
-        None => Ok(prompt),
-    }
+    template_role(role.text()?).map_err(|problem| role.error(problem))?;
+    Ok(prompt.role(role.text()?, content))
 }
 
 /// Nothing is read from other files.

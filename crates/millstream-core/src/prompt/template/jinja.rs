@@ -1,11 +1,14 @@
 //! Jinja templates.
 
+use std::collections::HashSet;
+
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
+use serde_json::Value;
 
+use super::Names;
 use super::python::shown;
 use crate::error::{Error, ErrorKind, Result};
-use crate::prompt::{Vars, missing};
 
 /// Reads a template into an environment of its own.
 ///
@@ -27,25 +30,28 @@ pub(super) fn read(text: &str) -> Result<Environment<'static>, String> {
     Ok(environment)
 }
 
-/// The variables that are not set inside of the template.
-pub(super) fn variables(environment: &Environment<'_>) -> Vec<String> {
+/// The variables that are not set inside of the template. What Jinja itself has under a name need not be given.
+pub(super) fn names(environment: &Environment<'_>) -> Names {
     let template = environment.get_template("prompt");
-    template.map(|template| template.undeclared_variables(false).into_iter().collect()).unwrap_or_default()
+    let used = template.map(|template| template.undeclared_variables(false)).unwrap_or_default();
+    let globals: HashSet<&str> = environment.globals().map(|(name, _)| name).collect();
+    let needed = used.iter().filter(|name| !globals.contains(name.as_str())).cloned().collect();
+    Names { needed, used: Some(used.into_iter().collect()) }
 }
 
-/// The text for `vars`.
+/// The text for `vars`, an object. What was undefined becomes an error by `undefined`.
 ///
 /// # Errors
-/// `missing_variable`, or `bad_template` for anything else that goes wrong in the template.
-pub(super) fn render(environment: &Environment<'_>, variables: &[String], vars: &Vars) -> Result<String> {
+/// What `undefined` gives, or `bad_template` for anything else that goes wrong in the template.
+pub(super) fn render(
+    environment: &Environment<'_>,
+    vars: &Value,
+    undefined: impl FnOnce(Error) -> Error,
+) -> Result<String> {
     let template = environment.get_template("prompt").map_err(failed)?;
-    // A variable that the template itself tests for may be absent, so only a failed rendering is an error.
-    template.render(Serde(vars)).map_err(|error| {
-        let absent = variables.iter().filter(|name| vars.get(name).is_none()).min();
-        match (error.kind(), absent) {
-            (minijinja::ErrorKind::UndefinedError, Some(name)) => missing(name, vars),
-            _ => failed(error),
-        }
+    template.render(Serde(vars)).map_err(|error| match error.kind() {
+        minijinja::ErrorKind::UndefinedError => undefined(failed(error)),
+        _ => failed(error),
     })
 }
 

@@ -1,7 +1,11 @@
 //! Mustache templates: `{{name}}`, `{{#section}}..{{/section}}`, `{{^inverted}}..{{/inverted}}`.
 
-use super::python::shown;
+use std::collections::BTreeSet;
+
 use serde_json::Value;
+
+use super::Names;
+use super::python::shown;
 
 mod reader;
 
@@ -22,12 +26,36 @@ pub(super) struct Path(Vec<String>);
 
 static TRUE: Value = Value::Bool(true);
 
-/// The variables that stand outside of all sections, by the first name of their paths: those which must be given.
-pub(super) fn variables(nodes: &[Node]) -> impl Iterator<Item = &String> {
-    nodes.iter().filter_map(|node| match node {
-        Node::Text(_) => None,
-        Node::Value { path, .. } | Node::Section { path, .. } | Node::Inverted { path, .. } => path.0.first(),
-    })
+/// The variables: those outside of all sections must be given, by the first names of their paths.
+pub(super) fn names(nodes: &[Node]) -> Names {
+    let mut used = BTreeSet::new();
+    let looks_at_all = collect(nodes, &mut used);
+    let needed = nodes.iter().filter_map(|node| node.path()?.0.first()).cloned().collect();
+    Names { needed, used: (!looks_at_all).then(|| used.into_iter().cloned().collect()) }
+}
+
+/// Collects the names that are looked up. Whether there is a path without a name: what it is may be all variables.
+fn collect<'a>(nodes: &'a [Node], used: &mut BTreeSet<&'a String>) -> bool {
+    let mut looks_at_all = false;
+    for node in nodes {
+        if let Some(path) = node.path() {
+            looks_at_all |= path.0.is_empty();
+            used.extend(path.0.first());
+        }
+        if let Node::Section { nodes, .. } | Node::Inverted { nodes, .. } = node {
+            looks_at_all |= collect(nodes, used);
+        }
+    }
+    looks_at_all
+}
+
+impl Node {
+    fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Text(_) => None,
+            Self::Value { path, .. } | Self::Section { path, .. } | Self::Inverted { path, .. } => Some(path),
+        }
+    }
 }
 
 /// The text for `vars`, an object.

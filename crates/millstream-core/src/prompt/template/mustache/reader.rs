@@ -10,12 +10,26 @@ const DEEPEST: usize = 100;
 /// # Errors
 /// What cannot be read, with its line.
 pub(in crate::prompt::template) fn read(template: &str) -> Result<Vec<Node>, String> {
-    Reader { template, at: 0, open: "{{", close: "}}", begins_line: true, nodes: Vec::new(), around: Vec::new() }.read()
+    Reader {
+        template,
+        at: 0,
+        line: 1,
+        counted: 0,
+        open: "{{",
+        close: "}}",
+        begins_line: true,
+        nodes: Vec::new(),
+        around: Vec::new(),
+    }
+    .read()
 }
 
 struct Reader<'t> {
     template: &'t str,
     at: usize,
+    /// The line of the place up to which lines were counted.
+    line: usize,
+    counted: usize,
     open: &'t str,
     close: &'t str,
     /// Whether the tag before left nothing of its line.
@@ -50,8 +64,10 @@ impl<'t> Reader<'t> {
         &self.template[self.at..]
     }
 
-    fn line(&self) -> usize {
-        self.template[..self.at].matches('\n').count() + 1
+    fn line(&mut self) -> usize {
+        self.line += self.template[self.counted..self.at].matches('\n').count();
+        self.counted = self.at;
+        self.line
     }
 
     fn text(&mut self, plain: &str) {
