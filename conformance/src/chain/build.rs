@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use millstream::{
     Assign, Branch, Chunks, Dynamic, Each, Error, Fallbacks, Lambda, Model, Parallel, Passthrough, Payload, Pick,
-    PickSome, Retry, Runnable, Streamed, Text, ToolStep, Vars,
+    PickSome, Prompt, Retry, Runnable, Streamed, Text, ToolStep, Vars,
 };
 use serde_json::{Map, Value};
 
@@ -39,6 +39,7 @@ impl<'a> Builder<'a> {
             Spec::Prompt { messages, partial, format } => {
                 prompt::messages(messages, partial.as_ref(), format.as_deref())?.dynamic()
             }
+            Spec::StringPrompt { template } => Prompt::text(template.as_str()).dynamic(),
             Spec::Model { model } => self.model(model)?.dynamic(),
             Spec::Str => Text.dynamic(),
             Spec::Parallel { steps } => {

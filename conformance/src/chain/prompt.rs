@@ -1,6 +1,6 @@
 //! Prompts of the cases.
 
-use millstream::Prompt;
+use millstream::{Placeholder, Prompt, TemplateFormat};
 use serde_json::{Map, Value};
 
 use crate::case::PromptItem;
@@ -13,29 +13,24 @@ pub(super) fn messages(
     partial: Option<&Map<String, Value>>,
     format: Option<&str>,
 ) -> Result<Prompt, Skip> {
-    if partial.is_some_and(|partial| !partial.is_empty()) {
-        return Err(unsupported("a prompt with partial variables"));
-    }
-    if let Some(format) = format {
-        return Err(unsupported(format!("a prompt in the format {format}")));
-    }
-    let mut prompt = Prompt::new();
+    let mut prompt = Prompt::written_in(match format {
+        None | Some("f-string") => TemplateFormat::Braces,
+        Some("mustache") => TemplateFormat::Mustache,
+        Some("jinja2") => TemplateFormat::Jinja,
+        Some(other) => return Err(unsupported(format!("a prompt in the format {other}"))),
+    });
     for item in items {
         prompt = match item {
-            PromptItem::Template(role, Value::String(template)) => match role.as_str() {
-                "system" => prompt.system(template),
-                "human" | "user" => prompt.human(template),
-                "ai" | "assistant" => prompt.ai(template),
-                "placeholder" => prompt.optional_placeholder(template.trim_matches(['{', '}'])),
-                other => return Err(unsupported(format!("a prompt's role {other:?}"))),
-            },
-            PromptItem::Template(..) => return Err(unsupported("a template that is not a text")),
-            PromptItem::Placeholder { placeholder, optional: true } => prompt.optional_placeholder(placeholder),
+            PromptItem::Template(role, template) => prompt.role(role.as_str(), template.clone()),
+            PromptItem::Placeholder { placeholder, optional: true } => {
+                prompt.placeholder(Placeholder::new(placeholder).optional())
+            }
             PromptItem::Placeholder { placeholder, optional: false } => prompt.placeholder(placeholder),
             PromptItem::Message(message) => {
                 prompt.message(read_message(&Value::Object(message.clone())).map_err(unsupported)?)
             }
         };
     }
-    Ok(prompt)
+    let partial = partial.into_iter().flatten();
+    Ok(partial.fold(prompt, |prompt, (name, value)| prompt.partial(name.as_str(), value.clone())))
 }

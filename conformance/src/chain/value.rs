@@ -13,6 +13,9 @@ pub(crate) fn whole(value: &Payload) -> Value {
         return message_json(message);
     }
     if let Some(messages) = value.downcast::<Messages>() {
+        if let Some(text) = messages.as_text() {
+            return json!({ "text": text });
+        }
         return json!({ "messages": messages.iter().map(message_json).collect::<Vec<_>>() });
     }
     if let Some(vars) = value.downcast::<Vars>() {

@@ -10,7 +10,6 @@ use crate::cx::{Cx, Telling};
 use crate::error::{Error, Result};
 use crate::event::{Body, Channels, Kind};
 use crate::input::{Input, Seen};
-use crate::payload::Payload;
 use crate::runnable::Runnable;
 use crate::streamed::{Chunks, Fold, Streamed};
 
@@ -80,7 +79,7 @@ impl<T: Streamed> Observed<T> {
     /// What is told of the end.
     fn end(&mut self) -> Result<Option<Body>> {
         let Some(fold) = self.fold.take() else { return Ok(None) };
-        let output = Payload::new(fold.finish()?);
+        let output = fold.finish()?.into_payload();
         let _ = self.gives.set(output.clone());
         Ok(self.tells.then(|| Body::RunnableFinished { input: self.given.get().cloned(), output }))
     }

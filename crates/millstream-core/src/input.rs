@@ -95,7 +95,7 @@ impl<T: Streamed> Input<T> {
             let input = seen(self.seen.as_ref(), &value);
             announce(&self.beginning, &input).await?;
             if cx.tells() {
-                let input = if self.is_converted { Payload::new(value.clone()) } else { input };
+                let input = if self.is_converted { value.clone().into_payload() } else { input };
                 cx.emit(Body::RunnableStarted { input: Some(input) }).await?;
             }
         }
@@ -182,7 +182,7 @@ impl<T: Streamed> Input<T> {
         }
         let seen = Seen::default();
         match &mut self.form {
-            Form::Whole(value) => drop(seen.set(Payload::new(value.clone()))),
+            Form::Whole(value) => drop(seen.set(value.clone().into_payload())),
             // Pieces that come from outside of any chain: nobody else puts them together.
             Form::Chunks(chunks) => {
                 let from = std::mem::replace(chunks, stream::empty().boxed());
@@ -253,8 +253,8 @@ impl Input<Payload> {
 /// The whole, for events: as whoever made it has shown it already, or made here.
 fn seen<T: Streamed>(seen: Option<&Seen>, value: &T) -> Payload {
     match seen {
-        Some(seen) => seen.get_or_init(|| Payload::new(value.clone())).clone(),
-        None => Payload::new(value.clone()),
+        Some(seen) => seen.get_or_init(|| value.clone().into_payload()).clone(),
+        None => value.clone().into_payload(),
     }
 }
 
@@ -284,7 +284,7 @@ fn watched<T: Streamed>(mut chunks: Chunks<T>, seen: Seen) -> Chunks<T> {
             Some(Err(_)) => {}
             None => {
                 if let Some(Ok(whole)) = fold.take().map(Fold::finish) {
-                    let _ = seen.set(Payload::new(whole));
+                    let _ = seen.set(whole.into_payload());
                 }
             }
         }

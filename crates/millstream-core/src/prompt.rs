@@ -1,10 +1,12 @@
 //! Prompts: templates of messages, and the variables that fill them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, stream};
+use serde::Serialize;
+
 use crate::cx::{Cx, Label};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::event::Kind;
 use crate::input::Input;
 use crate::message::{Message, Messages, Role};
@@ -266,7 +268,7 @@ impl Prompt {
     /// `missing_variable` (it names the variable and what was given), `bad_template`, or `invalid_input` for a placeholder that is not
     /// messages, and for a value that does not have its format.
     pub fn format(&self, vars: &Vars) -> Result<Messages> {
-        let vars = &*self.partials.complete(vars)?;
+        let vars = &*self.partials.complete(vars);
         let mut messages = Messages::default();
         for item in &self.items {
             match item {
@@ -316,8 +318,7 @@ impl From<TextPrompt> for Prompt {
 }
 
 fn missing(name: &str, vars: &Vars) -> Error {
-    let message = format!("the prompt needs the variable {name:?}, which was not given (given: {})", vars.names());
-    Error::new(ErrorKind::MissingVariable, message)
+    vars.missing("the prompt", name)
 }
 
 impl Runnable for Prompt {

@@ -42,6 +42,11 @@ pub trait Streamed: Clone + Serialize + Send + Sync + Sized + 'static {
 
     /// A chunk for readers who do not know the type: of events, and of chains that are put together when they run.
     fn piece(chunk: &Self::Chunk) -> Piece;
+
+    /// The whole for those readers.
+    fn into_payload(self) -> Payload {
+        Payload::new(self)
+    }
 }
 
 /// Puts pieces together, one after the other.
@@ -246,5 +251,9 @@ impl Streamed for Payload {
 
     fn piece(chunk: &Piece) -> Piece {
         chunk.clone()
+    }
+
+    fn into_payload(self) -> Payload {
+        self
     }
 }

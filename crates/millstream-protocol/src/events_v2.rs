@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millstream_core::{Body, Event, EventFilter, Kind, Metadata, Payload, Piece, Scope, TaskError};
+use millstream_core::{Body, Event, EventFilter, Kind, Messages, Metadata, Payload, Piece, Scope, TaskError};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -188,8 +188,10 @@ impl<F: EventForm> EventsV2<F> {
         }
         let input = run.input.take().or_else(|| Some(self.input_of(scope, input?)));
         let is_conversation = scope.kind == Kind::Prompt;
+        let text = output.downcast::<Messages>().and_then(Messages::as_text).filter(|_| is_conversation);
         let shown = Shown { form: &self.form, sums: Some(&run.sums) };
         let mut output = match shown.conversation(&output.json()).filter(|_| is_conversation) {
+            Some(_) if text.is_some() => json!({ "text": text }),
             Some(messages) => json!({ "messages": messages }),
             None => shown.value(&output.json()),
         };

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use super::Placeholder;
 use super::template::{Template, TemplateFormat};
-use super::{Placeholder, Vars};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Block, Message, Role};
+use crate::vars::Vars;
 
 /// The content of a message template: a text, or blocks as LangChain writes them, in which every text is a template.
 ///

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::Vars;
 use super::template::{object, shown};
 use crate::error::Result;
+use crate::vars::Vars;
 
 /// Examples for a prompt, each the variables of `template`: a [`Prompt`](crate::Prompt) for messages, or a [`TextPrompt`](crate::TextPrompt).
 ///

@@ -1,7 +1,6 @@
 //! A place in a prompt for messages that are given when it is used.
 
 use super::missing;
-use crate::dynamic::Dynamic;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::Messages;
 use crate::vars::Vars;
@@ -55,10 +54,13 @@ impl Placeholder {
         let Some(value) = vars.get(&self.name) else {
             return if self.optional { Ok(Messages::default()) } else { Err(missing(&self.name, vars)) };
         };
-        let messages = Messages::read(value).map_err(|error| {
-            let message = format!("the variable {:?} must be a list of messages: {error}", self.name);
-            Error::new(ErrorKind::InvalidInput, message).with_source(error)
-        })?;
+        let messages = match value.downcast::<Messages>() {
+            Some(messages) => messages.clone(),
+            None => serde_json::from_value(value.json()).map_err(|error| {
+                let message = format!("the variable {:?} must be a list of messages: {error}", self.name);
+                Error::new(ErrorKind::InvalidInput, message).with_source(error)
+            })?,
+        };
         let first = self.last.map_or(0, |count| messages.len().saturating_sub(count));
         Ok(messages.into_iter().skip(first).collect())
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use minijinja::Environment;
 use serde_json::Value;
 
-use super::{Vars, missing};
+use super::missing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::vars::Vars;
 
 mod braces;
 mod jinja;
@@ -155,13 +156,18 @@ impl fmt::Debug for Template {
 
 /// The value of a variable, as JSON.
 fn value<'a>(name: &str, vars: &'a Vars) -> Result<Cow<'a, Value>> {
-    vars.get(name).map(Cow::Borrowed).ok_or_else(|| missing(name, vars))
+    let value = vars.get(name).ok_or_else(|| missing(name, vars))?;
+    if let Some(json) = value.downcast::<Value>() {
+        return Ok(Cow::Borrowed(json));
+    }
+    value.try_json().map(Cow::Owned).map_err(|error| {
+        let message = format!("the variable {name:?} cannot be JSON: {error}");
+        Error::new(ErrorKind::InvalidInput, message).with_source(error)
+    })
 }
 
 /// All variables, as one JSON object.
 pub(super) fn object(vars: &Vars) -> Result<Value> {
-    serde_json::to_value(vars).map_err(|error| {
-        Error::new(ErrorKind::InvalidInput, format!("the variables of the prompt cannot be JSON: {error}"))
-            .with_source(error)
-    })
+    let fields = vars.iter().map(|(name, _)| Ok((name.to_owned(), value(name, vars)?.into_owned())));
+    fields.collect::<Result<_>>().map(Value::Object)
 }

@@ -5,16 +5,18 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 
+use super::Prompt;
 use super::examples::Examples;
 use super::partials::Partials;
 use super::template::{Template, TemplateFormat};
-use super::{Prompt, Vars};
 use crate::cx::{Cx, Label};
 use crate::error::Result;
 use crate::event::Kind;
+use crate::input::Input;
 use crate::message::Messages;
-use crate::runnable::{Input, Runnable};
+use crate::runnable::Runnable;
 use crate::streamed::Chunks;
+use crate::vars::Vars;
 
 /// A prompt that is one text: LangChain's `PromptTemplate`, and with examples its `FewShotPromptTemplate`.
 ///
@@ -128,7 +130,7 @@ impl TextPrompt {
     /// `missing_variable` (it names the variable and what was given), `bad_template`, or `invalid_input` for a value that does not have
     /// its format.
     pub fn format(&self, vars: &Vars) -> Result<String> {
-        let vars = &*self.partials.complete(vars)?;
+        let vars = &*self.partials.complete(vars);
         let mut texts = Vec::new();
         let mut separator = "";
         for part in &self.parts {

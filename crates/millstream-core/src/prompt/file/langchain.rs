@@ -4,7 +4,8 @@ use super::Read;
 use super::form::{format, partials};
 use super::node::{Fields, Node};
 use crate::error::Result;
-use crate::prompt::{Examples, Placeholder, Prompt, TextPrompt, Vars, template_role};
+use crate::prompt::{Examples, Placeholder, Prompt, TextPrompt, template_role};
+use crate::vars::Vars;
 
 /// Reads `"_type": "prompt"`, which is also what a file without a type is, `"few_shot"` or `"chat"`. What else is saved there says nothing
 /// about the prompt and is left alone.

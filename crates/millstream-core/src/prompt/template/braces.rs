@@ -6,7 +6,7 @@ use super::python::{ascii, literal, shown};
 use super::spec::Spec;
 use super::value;
 use crate::error::{Error, ErrorKind, Result};
-use crate::prompt::Vars;
+use crate::vars::Vars;
 
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
