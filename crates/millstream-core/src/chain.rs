@@ -16,6 +16,7 @@ use crate::model::Model;
 use crate::parse::Text;
 use crate::payload::Payload;
 use crate::prompt::{Prompt, TextPrompt};
+use crate::retrieve::Retrieval;
 use crate::runnable::Runnable;
 use crate::streamed::{Chunks, Streamed};
 
@@ -206,4 +207,4 @@ macro_rules! pipes_with_a_bar {
     )+};
 }
 
-pipes_with_a_bar!(Prompt, TextPrompt, Model, Text, Assign);
+pipes_with_a_bar!(Prompt, TextPrompt, Model, Text, Retrieval, Assign);

@@ -4,6 +4,7 @@
 //! - [`Message`], [`Chunk`], [`Part`], [`PartWriter`], [`MessageFold`]: what is said, whole and in pieces;
 //! - [`Runnable`], [`Chain`], [`Run`]: what runs, and the ways to watch it;
 //! - [`Prompt`], [`Model`], [`Text`]: the steps of a chain;
+//! - [`Document`], [`Retriever`], [`Retrieval`]: what is looked up before a model is asked;
 //! - [`Event`], [`Body`], [`Cx`]: what happens in a run, and who says so;
 //! - [`Demo`]: a model without weights, for a first look and for tests.
 
@@ -25,6 +26,7 @@ mod part;
 mod payload;
 mod piece;
 mod prompt;
+mod retrieve;
 mod run;
 mod runnable;
 mod shown;
@@ -60,6 +62,7 @@ pub use part::{Blank, BlockKind, CallIndex, Chunk, ChunkDecoder, ChunkEncoder, D
 pub use payload::Payload;
 pub use piece::{Entries, EntriesFold, PayloadFold, Piece};
 pub use prompt::{Examples, FileFormat, Placeholder, Prompt, TemplateContent, TemplateFormat, TextPrompt};
+pub use retrieve::{Document, PassageSize, Retrieval, Retriever, format_documents, split_documents, split_text};
 pub use run::{Blocking, ChunkStream, Events, Run};
 pub use runnable::Runnable;
 pub use shown::ShownMessages;
