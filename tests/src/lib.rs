@@ -95,3 +95,8 @@ pub struct Graphs;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/prompts.md")]
 pub struct Prompts;
+
+/// The programs in the guide to retrieval.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/retrieval.md")]
+pub struct Retrieval;

@@ -1,4 +1,4 @@
-//! Where Millstream keeps things: checkpoints of graphs in SQLite.
+//! Where Millstream keeps things: checkpoints of graphs, and documents that are found by their words, in SQLite.
 //!
 //! ```
 //! use millstream_core::{Demo, Model};
@@ -21,4 +21,4 @@
 
 mod sqlite;
 
-pub use sqlite::Sqlite;
+pub use sqlite::{FullText, Sqlite};

@@ -12,12 +12,15 @@ use uuid::Uuid;
 mod channels;
 mod database;
 mod failure;
+mod full_text;
 mod graph;
 mod list;
 mod open;
 mod read;
 mod save;
 mod writer;
+
+pub use full_text::FullText;
 
 use database::Database;
 use writer::Writer;

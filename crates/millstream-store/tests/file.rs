@@ -249,11 +249,13 @@ fn a_deleted_thread_leaves_nothing_in_the_file() -> Result<()> {
     })
 }
 
-/// How many rows each table of the file has.
+/// How many rows each table of the file has, but for those of documents.
 fn rows(path: &Path) -> Vec<(String, i64)> {
     let count = |path| {
         let file = Connection::open(path)?;
-        let mut tables = file.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+        let of_checkpoints =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'document%' ORDER BY name";
+        let mut tables = file.prepare(of_checkpoints)?;
         let tables = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
         let count = |table: &str| file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
         tables.into_iter().map(|table| Ok((table.clone(), count(&table)?))).collect::<rusqlite::Result<_>>()

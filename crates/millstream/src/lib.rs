@@ -36,7 +36,7 @@ pub mod models {
     pub use millstream_models::*;
 }
 
-/// Where checkpoints are kept beyond the process.
+/// What is kept beyond the process: checkpoints, and documents to be found.
 pub mod store {
     pub use millstream_store::*;
 }
@@ -46,9 +46,10 @@ pub mod prelude {
     pub use crate::{ModelChoice, model_from_env};
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
-        Body, Chain, Chunk, Cx, Demo, Error, Event, Examples, Json, Message, Messages, Model, Placeholder, Prompt,
-        Result, Runnable, Text, Tool, ToolCall, Vars, add_messages, tool, tools, vars,
+        Assign, Body, Branch, Chain, Chunk, Cx, Demo, Document, Error, Event, Examples, Json, Lambda, Message, Messages, Model,
+        Parallel, Passthrough, Pick, Placeholder, Prompt, Result, Retrieval, Retriever, Retry, Runnable, Text, Tool, ToolCall,
+        Vars, add_messages, format_documents, tool, tools, vars,
     };
     pub use millstream_graph::{Agent, Chat, Command, END, Item, Mode, START, State, StateGraph, append, react};
-    pub use millstream_store::Sqlite;
+    pub use millstream_store::{FullText, Sqlite};
 }
