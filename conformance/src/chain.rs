@@ -14,6 +14,7 @@ use crate::outcome::{Skip, StepOutcome, failure_of, unsupported};
 
 mod build;
 mod prompt;
+mod retriever;
 mod value;
 
 pub(crate) use build::Builder;

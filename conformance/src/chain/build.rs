@@ -11,7 +11,7 @@ use millstream::{
 use serde_json::{Map, Value};
 
 use super::value::{Written, whole};
-use super::{AnyChain, prompt};
+use super::{AnyChain, prompt, retriever};
 use crate::case::{Config, OneOrMany, Op, Spec};
 use crate::expression::Expression;
 use crate::graph::{InputOnly, Script, World, graph_step, tool_of};
@@ -102,6 +102,7 @@ impl<'a> Builder<'a> {
                 ToolStep::from(tool_of(self.world, tool).map_err(|error| unsupported(error.to_string()))?).dynamic()
             }
             Spec::Each { main } => Each::new(self.build(main)?).dynamic(),
+            Spec::Retriever(documents) => retriever::retriever(documents)?,
             Spec::Graph { graph } => graph_step(self.world, graph)?,
             other => {
                 let name = format!("{other:?}");
