@@ -1,16 +1,13 @@
-//! Sample 10: an answer from documents. What fits the question is looked up, and goes into the prompt; the answer names its sources.
+//! Sample 10: an answer from documents, one chain: what fits the question is looked up and goes into the prompt, and the sources come too.
 
 use std::io::Write;
 
 use millstream::prelude::*;
-use millstream::{PassageSize, split_documents};
+use millstream::{Assign, Lambda, PassageSize, Pick, Piece, split_documents};
 
 /// Millstream's own documentation.
-const FILES: [(&str, &str); 3] = [
-    ("docs/graphs.md", include_str!("../../docs/graphs.md")),
-    ("docs/http.md", include_str!("../../docs/http.md")),
-    ("docs/providers.md", include_str!("../../docs/providers.md")),
-];
+const FILES: [(&str, &str); 2] =
+    [("docs/graphs.md", include_str!("../../docs/graphs.md")), ("docs/http.md", include_str!("../../docs/http.md"))];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -18,21 +15,24 @@ async fn main() -> Result<()> {
     let files = FILES.map(|(name, text)| Document::new(text).with_metadata("source", name));
     index.add(split_documents(files, PassageSize::default())).await?;
 
-    let prompt =
-        Prompt::new().system("Answer from these documents, and name them as [1]:\n\n{context}").human("{question}");
-    let chain = prompt | model_from_env()? | Text;
-
-    let question = "How does Last-Event-ID work?";
-    let documents = Retrieval::from(index).run(question).await?;
-    let mut tokens = chain.run(vars! { context: format_documents(&documents), question: question }).stream();
-    while let Some(token) = tokens.try_next().await? {
-        print!("{token}");
+    let format = Lambda::new(|found: Vec<Document>| Ok(format_documents(&found)));
+    let prompt = Prompt::new().system("Answer from these documents, and cite [1]:\n\n{context}").human("{question}");
+    let chain = Assign::new().with("found", Pick::new("question").pipe(Retrieval::from(index)))
+        | Assign::new().with("context", Pick::new("found").pipe(format))
+        | Assign::new().with("answer", prompt | model_from_env()? | Text);
+    let mut pieces = chain.run(vars! { question: "How does Last-Event-ID work?" }).stream();
+    let mut found = Vec::new();
+    while let Some(entries) = pieces.try_next().await? {
+        match (entries.get("answer"), entries.get("found")) {
+            (Some(Piece::Text(token)), _) => print!("{token}"),
+            (_, Some(Piece::Items(documents))) => found.extend(documents.downcast::<Vec<Document>>().cloned()),
+            _ => {}
+        }
         std::io::stdout().flush()?;
     }
-    println!("\n\nSources:");
-    for (document, number) in documents.iter().zip(1..) {
-        let begin: String = document.page_content.chars().take(60).collect();
-        println!("[{number}] {}: {begin:?}", document.source().unwrap_or("unknown"));
+    println!("\n");
+    for (document, number) in found.iter().flatten().zip(1..) {
+        println!("[{number}] {}: {:.60}", document.source().unwrap_or("?"), document.page_content.replace('\n', " "));
     }
     Ok(())
 }
