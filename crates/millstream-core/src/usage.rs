@@ -35,11 +35,11 @@ pub struct Usage {
     others: Option<Box<Others>>,
 }
 
-/// Counts by the provider's names.
+/// Counts by the provider's names; empty if it says that it knows nothing, none if it does not say even that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Others {
-    input: BTreeMap<String, u64>,
-    output: BTreeMap<String, u64>,
+    input: Option<BTreeMap<String, u64>>,
+    output: Option<BTreeMap<String, u64>>,
 }
 
 /// Who counted the tokens: R17 of the requirements.
@@ -77,13 +77,13 @@ impl Usage {
 
     /// What is known of the tokens of the request, by LangChain's names: `cache_read`, and what else the provider counts, such as `audio`.
     pub fn input_token_details(&self) -> BTreeMap<&str, u64> {
-        let others = self.others.as_deref().map(|others| &others.input);
+        let others = self.others.as_deref().and_then(|others| others.input.as_ref());
         details("cache_read", self.cached_tokens, others)
     }
 
     /// What is known of the tokens of the answer, by LangChain's names: `reasoning`, and what else the provider counts.
     pub fn output_token_details(&self) -> BTreeMap<&str, u64> {
-        let others = self.others.as_deref().map(|others| &others.output);
+        let others = self.others.as_deref().and_then(|others| others.output.as_ref());
         details("reasoning", self.reasoning_tokens, others)
     }
 
@@ -92,7 +92,7 @@ impl Usage {
         match name {
             "cache_read" => self.cached_tokens = Some(tokens),
             other => {
-                self.others.get_or_insert_default().input.insert(other.to_owned(), tokens);
+                self.others.get_or_insert_default().input.get_or_insert_default().insert(other.to_owned(), tokens);
             }
         }
     }
@@ -102,7 +102,7 @@ impl Usage {
         match name {
             "reasoning" => self.reasoning_tokens = Some(tokens),
             other => {
-                self.others.get_or_insert_default().output.insert(other.to_owned(), tokens);
+                self.others.get_or_insert_default().output.get_or_insert_default().insert(other.to_owned(), tokens);
             }
         }
     }
@@ -128,8 +128,13 @@ impl Usage {
         more.cached_tokens = changed(before.cached_tokens, more.cached_tokens);
         more.reasoning_tokens = changed(before.reasoning_tokens, more.reasoning_tokens);
         if let (Some(others), Some(known)) = (&mut more.others, &before.others) {
-            others.input.retain(|name, count| *count > 0 || !known.input.contains_key(name));
-            others.output.retain(|name, count| *count > 0 || !known.output.contains_key(name));
+            for (counts, known) in [(&mut others.input, &known.input), (&mut others.output, &known.output)] {
+                let Some(known) = known else { continue };
+                if let Some(counts) = counts {
+                    counts.retain(|name, count| *count > 0 || !known.contains_key(name));
+                }
+                *counts = counts.take().filter(|counts| !counts.is_empty());
+            }
         }
         more
     }
@@ -139,20 +144,21 @@ impl Usage {
         let both = |a: Option<u64>, b: Option<u64>| {
             (a.is_some() || b.is_some()).then(|| combine(a.unwrap_or(0), b.unwrap_or(0)))
         };
-        let all = |a: Option<&BTreeMap<String, u64>>, b: Option<&BTreeMap<String, u64>>| -> BTreeMap<String, u64> {
-            let count = |counts: Option<&BTreeMap<String, u64>>, name: &String| {
-                counts.and_then(|counts| counts.get(name)).copied().unwrap_or(0)
+        let all = |a: &Option<BTreeMap<String, u64>>, b: &Option<BTreeMap<String, u64>>| {
+            let count = |counts: &Option<BTreeMap<String, u64>>, name: &String| {
+                counts.as_ref().and_then(|counts| counts.get(name)).copied().unwrap_or(0)
             };
-            let names = a.into_iter().chain(b).flat_map(BTreeMap::keys);
-            names.map(|name| (name.clone(), combine(count(a, name), count(b, name)))).collect()
+            let names = a.iter().chain(b).flat_map(BTreeMap::keys);
+            let both = names.map(|name| (name.clone(), combine(count(a, name), count(b, name)))).collect();
+            (a.is_some() || b.is_some()).then_some(both)
         };
-        let others = (self.others.is_some() || other.others.is_some()).then(|| {
-            let (a, b) = (self.others.as_deref(), other.others.as_deref());
-            Box::new(Others {
-                input: all(a.map(|others| &others.input), b.map(|others| &others.input)),
-                output: all(a.map(|others| &others.output), b.map(|others| &others.output)),
-            })
-        });
+        let others = match (&self.others, &other.others) {
+            (None, None) => None,
+            (a, b) => {
+                let (a, b) = (a.as_deref().cloned().unwrap_or_default(), b.as_deref().cloned().unwrap_or_default());
+                Some(Box::new(Others { input: all(&a.input, &b.input), output: all(&a.output, &b.output) }))
+            }
+        };
         Self {
             input_tokens: combine(self.input_tokens, other.input_tokens),
             output_tokens: combine(self.output_tokens, other.output_tokens),
@@ -182,22 +188,28 @@ struct Written<'a> {
     input_tokens: u64,
     output_tokens: u64,
     total_tokens: u64,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    input_token_details: BTreeMap<&'a str, u64>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    output_token_details: BTreeMap<&'a str, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input_token_details: Option<BTreeMap<&'a str, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_token_details: Option<BTreeMap<&'a str, u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<UsageSource>,
 }
 
 impl Usage {
     fn written(&self, source: Option<UsageSource>) -> Written<'_> {
+        let others = self.others.as_deref();
+        let told = |count: Option<u64>, others: Option<&Option<BTreeMap<String, u64>>>| {
+            count.is_some() || others.is_some_and(Option::is_some)
+        };
+        let input_is_told = told(self.cached_tokens, others.map(|others| &others.input));
+        let output_is_told = told(self.reasoning_tokens, others.map(|others| &others.output));
         Written {
             input_tokens: self.input_tokens,
             output_tokens: self.output_tokens,
             total_tokens: self.total_tokens,
-            input_token_details: self.input_token_details(),
-            output_token_details: self.output_token_details(),
+            input_token_details: input_is_told.then(|| self.input_token_details()),
+            output_token_details: output_is_told.then(|| self.output_token_details()),
             source,
         }
     }
@@ -230,6 +242,13 @@ impl<'de> Deserialize<'de> for Usage {
         let read = Read::deserialize(deserializer)?;
         let mut usage = Self::new(read.input_tokens, read.output_tokens, read.source);
         usage.total_tokens = read.total_tokens.unwrap_or(usage.total_tokens);
+        // Details may be there without any count.
+        if read.input_token_details.as_ref().is_some_and(BTreeMap::is_empty) {
+            usage.others.get_or_insert_default().input = Some(BTreeMap::new());
+        }
+        if read.output_token_details.as_ref().is_some_and(BTreeMap::is_empty) {
+            usage.others.get_or_insert_default().output = Some(BTreeMap::new());
+        }
         for (name, count) in read.input_token_details.into_iter().flatten() {
             count.into_iter().for_each(|count| usage.set_input_token_detail(&name, count));
         }

@@ -46,11 +46,21 @@ impl Identified for Message {
 /// assert_eq!(messages.len(), 1);
 /// ```
 pub fn add_messages(old: &mut Vec<Message>, new: Vec<Message>) {
-    let known = |message: &Message| message.id() == Some(REMOVE_ALL) || old.iter().any(|other| other.id == message.id);
-    let (known, _): (Vec<Message>, Vec<Message>) =
-        new.into_iter().partition(|message| !message.is_removal() || known(message));
+    let mut kept: Vec<Message> = Vec::with_capacity(new.len());
+    let mut cleared = false;
+    for message in new {
+        let is_there =
+            |messages: &[Message]| messages.iter().any(|other| !other.is_removal() && other.id == message.id);
+        if message.is_removal() && message.id() == Some(REMOVE_ALL) {
+            kept.clear();
+            cleared = true;
+        } else if message.is_removal() && !is_there(&kept) && (cleared || !is_there(old)) {
+            continue;
+        }
+        kept.push(message);
+    }
     // Every removal that is left has something to remove.
-    let _ = join_messages(old, known);
+    let _ = join_messages(old, kept);
 }
 
 /// [`add_messages`] for anything like a message.
@@ -58,10 +68,11 @@ pub fn add_messages(old: &mut Vec<Message>, new: Vec<Message>) {
 /// # Errors
 /// `invalid_input` for the removal of a message that is not there; `old` is then as it was.
 pub fn join_messages<T: Identified>(old: &mut Vec<T>, mut new: Vec<T>) -> Result<()> {
-    if let Some(last) = new.iter().rposition(|message| message.is_removal() && message.id() == Some(REMOVE_ALL)) {
-        new.drain(..=last);
-        old.clear();
-    }
+    let all = new.iter().rposition(|message| message.is_removal() && message.id() == Some(REMOVE_ALL));
+    let cleared = all.map(|all| {
+        new.drain(..=all);
+        std::mem::take(old)
+    });
     for message in old.iter_mut().chain(&mut new).filter(|message| message.id().is_none()) {
         message.set_id(Uuid::new_v4().to_string());
     }
@@ -76,22 +87,24 @@ pub fn join_messages<T: Identified>(old: &mut Vec<T>, mut new: Vec<T>) -> Result
             places[number] = Some(place);
         }
     }
-    let lost = new.iter().zip(&numbers).find(|(message, number)| {
-        message.is_removal()
-            && places[**number].is_none()
-            && !new.iter().any(|other| !other.is_removal() && other.id() == message.id())
+    let lost = new.iter().zip(&numbers).enumerate().find(|(at, (message, number))| {
+        let comes_before = |other: &T| !other.is_removal() && other.id() == message.id();
+        message.is_removal() && places[**number].is_none() && !new[..*at].iter().any(comes_before)
     });
-    if let Some((lost, _)) = lost {
+    if let Some((_, (lost, _))) = lost {
         let message =
             format!("the message {:?} cannot be removed, since it is not there", lost.id().unwrap_or_default());
+        if let Some(cleared) = cleared {
+            *old = cleared;
+        }
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    let mut removed = Vec::new();
+    let mut removed: Vec<String> = Vec::new();
     for (message, number) in new.into_iter().zip(numbers) {
         match places[number] {
-            Some(place) if message.is_removal() => removed.push(place),
+            Some(_) if message.is_removal() => removed.extend(message.id().map(str::to_owned)),
             Some(place) => {
-                removed.retain(|gone| *gone != place);
+                removed.retain(|gone| Some(gone.as_str()) != message.id());
                 old[place] = message;
             }
             None => {
@@ -101,11 +114,7 @@ pub fn join_messages<T: Identified>(old: &mut Vec<T>, mut new: Vec<T>) -> Result
         }
     }
     if !removed.is_empty() {
-        let mut place = 0;
-        old.retain(|_| {
-            place += 1;
-            !removed.contains(&(place - 1))
-        });
+        old.retain(|message| !removed.iter().any(|gone| Some(gone.as_str()) == message.id()));
     }
     Ok(())
 }
