@@ -52,8 +52,10 @@ pub use filter::EventFilter;
 pub use fold::MessageFold;
 pub use input::Input;
 pub use message::{
-    AiMessageChunk, Block, ChunkContent, Fields, Finish, Identified, Media, Message, Messages, REMOVE_ALL, Role,
-    ToolCall, ToolCallChunk, add_messages, join_messages,
+    AiMessageChunk, Block, ChunkContent, ExcludedCalls, Fields, Finish, Identified, Keep, Media, Message,
+    MessageFilter, Messages, OpenAiForm, OpenAiText, REMOVE_ALL, Role, TokenEstimate, ToolCall, ToolCallChunk,
+    Transcript, TranscriptForm, Trim, add_messages, buffer_string, count_messages, count_tokens, count_words,
+    filter_messages, join_messages, merge_message_runs, split_lines, to_openai_messages, trim_messages,
 };
 pub use millstream_macros::tool;
 pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ToolSpec};

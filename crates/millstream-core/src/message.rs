@@ -13,19 +13,34 @@ mod add;
 mod ai_chunk;
 mod block;
 mod constructor;
+mod content;
 mod fields;
+mod filter;
 mod form;
 mod merge;
+mod openai;
 mod partial_json;
+mod python;
+mod runs;
 mod spaced;
+mod standard;
+mod tokens;
+mod transcript;
+mod trim;
 
 pub use add::{Identified, REMOVE_ALL, add_messages, join_messages};
 pub(crate) use ai_chunk::is_better_id;
 pub use ai_chunk::{AiMessageChunk, ChunkContent, ToolCallChunk};
 pub use block::{Block, Media, ToolCall};
 pub use fields::Fields;
+pub use filter::{ExcludedCalls, MessageFilter, filter_messages};
 pub(crate) use merge::{ids_agree, is_index, merge_objects};
+pub use openai::{OpenAiForm, OpenAiText, to_openai_messages};
+pub use runs::merge_message_runs;
 pub(crate) use spaced::spaced;
+pub use tokens::{TokenEstimate, count_messages, count_tokens, count_words};
+pub use transcript::{Transcript, TranscriptForm, buffer_string};
+pub use trim::{Keep, Trim, split_lines, trim_messages};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -118,11 +118,11 @@ proptest! {
 
     #[test]
     fn a_content_of_somebody_else_is_written_as_it_was_read(items in prop::collection::vec(item(), 0..5)) {
-        let message: Message = serde_json::from_value(json!({"type": "ai", "content": items})).unwrap();
+        let calls: Vec<&Value> = items.iter().filter(|item| item["type"] == "tool_call").collect();
+        let message: Message = serde_json::from_value(json!({"type": "ai", "content": items, "tool_calls": calls})).unwrap();
         let written = json!(message);
-        let calls = items.iter().filter(|item| item["type"] == "tool_call").count();
         prop_assert_eq!(&written["content"], &json!(items));
-        prop_assert_eq!(written["tool_calls"].as_array().map_or(0, Vec::len), calls);
+        prop_assert_eq!(written["tool_calls"].as_array().map_or(0, Vec::len), calls.len());
         prop_assert_eq!(json!(again(&message)), written);
     }
 }
@@ -130,9 +130,20 @@ proptest! {
 #[test]
 fn the_same_call_twice_is_two_calls() {
     let call = json!({"type": "tool_call", "id": "j", "name": "f", "args": {}});
-    let message: Message = serde_json::from_value(json!({"type": "ai", "content": [call, call]})).unwrap();
+    let written = json!({"type": "ai", "content": [call, call], "tool_calls": [call, call]});
+    let message: Message = serde_json::from_value(written).unwrap();
     assert_eq!(message.tool_calls().count(), 2);
     assert_eq!(json!(again(&message)), json!(message));
+}
+
+#[test]
+fn a_call_in_a_content_is_one_only_if_it_is_listed() {
+    let call = json!({"type": "tool_call", "id": "j", "name": "f", "args": {}});
+    for kind in ["human", "ai"] {
+        let message: Message = serde_json::from_value(json!({"type": kind, "content": [call, "so"]})).unwrap();
+        assert_eq!(message.tool_calls().count(), 0);
+        assert_eq!(json!(message), json!({"type": kind, "content": [call, "so"]}));
+    }
 }
 
 #[test]

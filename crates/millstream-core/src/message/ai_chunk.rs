@@ -4,9 +4,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::form::{read_calls, read_content, read_field, read_fields};
+use super::form::{read_calls, read_field, read_fields};
 use super::merge::{ids_agree, is_index, merge_lists};
-use super::spaced::spaced;
+use super::spaced::spaced_ascii;
 use super::{Block, Fields, Message, partial_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::usage::Usage;
@@ -117,17 +117,7 @@ impl AiMessageChunk {
         let calls = self.tool_call_chunks.iter().map(ToolCallChunk::block).collect();
         let mut extra = self.extra;
         let name = extra.remove("name").and_then(|name| name.as_str().map(str::to_owned));
-        let content = match self.content {
-            ChunkContent::List(items) if items.is_empty() => {
-                extra.insert("content", Vec::<Value>::new());
-                calls
-            }
-            ChunkContent::Text(text) => {
-                let text = (!text.is_empty()).then(|| Block::text(text));
-                text.into_iter().chain(calls).collect()
-            }
-            ChunkContent::List(items) => read_content(Value::Array(items), calls).unwrap_or_default(),
-        };
+        let content = self.content.into_blocks(calls, &mut extra);
         Message {
             id: self.id,
             name,
@@ -219,7 +209,7 @@ impl ToolCallChunk {
     }
 
     /// The call in LangChain's form, as far as it is there, and whether it is valid.
-    fn call(&self) -> (bool, Value) {
+    pub(super) fn call(&self) -> (bool, Value) {
         let mut call = self.block().json();
         call["id"] = json!(self.id);
         let is_valid = call["type"] == "tool_call";
@@ -240,13 +230,14 @@ impl ToolCallChunk {
         }
     }
 
-    fn of_block(block: Block) -> Self {
+    pub(super) fn of_block(block: Block) -> Self {
         let (id, name, args) = match block {
-            Block::ToolCall(call) => (call.id, call.name, spaced(&call.args)),
+            Block::ToolCall(call) => (call.id, call.name, spaced_ascii(&call.args)),
             Block::InvalidToolCall { id, name, args, .. } => (id, name, args),
             _ => return Self::default(),
         };
-        Self { name: Some(name), args: Some(args), id: Some(id).filter(|id| !id.is_empty()), index: Value::Null }
+        let [id, name] = [id, name].map(|text| Some(text).filter(|text| !text.is_empty()));
+        Self { name, args: Some(args), id, index: Value::Null }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Message, Role};
+use super::{AiMessageChunk, Message, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Metadata;
 
@@ -76,8 +76,31 @@ impl Message {
             Role::Chat => "ChatMessage",
             Role::Remove => "RemoveMessage",
         };
-        json!({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", class], "kwargs": kwargs})
+        constructor(class, &kwargs)
     }
+}
+
+impl AiMessageChunk {
+    /// The piece as LangChain's `messages_to_dict` writes it.
+    pub fn to_dict(&self) -> Value {
+        let mut data = json!(self);
+        let lists = ["tool_calls", "invalid_tool_calls", "tool_call_chunks"].map(|name| (name, json!([])));
+        let objects = ["additional_kwargs", "response_metadata"].map(|name| (name, json!({})));
+        let others = ["id", "name", "usage_metadata", "chunk_position"].map(|name| (name, json!(null)));
+        with_defaults(&mut data, lists.iter().chain(&objects).chain(&others));
+        json!({"type": "AIMessageChunk", "data": data})
+    }
+
+    /// The piece as LangChain's `dumps` writes it.
+    pub fn to_constructor(&self) -> Value {
+        let mut kwargs = json!(self);
+        with_defaults(&mut kwargs, &[("tool_calls", json!([])), ("invalid_tool_calls", json!([]))]);
+        constructor("AIMessageChunk", &kwargs)
+    }
+}
+
+fn constructor(class: &str, kwargs: &Value) -> Value {
+    json!({"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", class], "kwargs": kwargs})
 }
 
 fn with_defaults<'a>(value: &mut Value, defaults: impl IntoIterator<Item = &'a (&'a str, Value)>) {

@@ -1,11 +1,12 @@
 //! The JSON of a message: LangChain's `{"type", "content", "id", ...}`, read in all the forms that people write.
 
 use serde::de::{Deserializer, Error as _};
-use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ai_chunk::AiMessageChunk;
+use super::content::{self, Content};
 use super::{Block, Fields, Message, Role, constructor};
 use crate::event::Metadata;
 
@@ -55,33 +56,6 @@ impl Serialize for Message {
     }
 }
 
-/// A content as it is written. Calls have a list of their own; only when they do not come last they are written here too, in their
-/// places.
-struct Content<'a>(&'a [Block]);
-
-impl Serialize for Content<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let first_call = self.0.iter().position(Block::is_call).unwrap_or(self.0.len());
-        let calls_come_last = self.0[first_call..].iter().all(Block::is_call);
-        let shown = if calls_come_last { &self.0[..first_call] } else { self.0 };
-        match shown {
-            [] => return serializer.serialize_str(""),
-            [Block::Text { text, extra }] if extra.is_nothing() => return serializer.serialize_str(text),
-            _ => {}
-        }
-        // Beside blocks of somebody else a text of ours is what LangChain would make of it: a bare text.
-        let bare = shown.iter().any(Block::is_given);
-        let mut list = serializer.serialize_seq(Some(shown.len()))?;
-        for block in shown {
-            match block {
-                Block::Text { text, extra } if bare && extra.is_nothing() => list.serialize_element(text)?,
-                other => list.serialize_element(&other.json())?,
-            }
-        }
-        list.end()
-    }
-}
-
 /// Reads an object, a `[role, text]` pair, or a bare text (a human message), as LangChain's `convert_to_messages` does.
 impl<'de> Deserialize<'de> for Message {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -119,15 +93,18 @@ fn read_object(mut fields: Metadata) -> Result<Message, String> {
     let name = fields.remove(if by_role { "role" } else { "type" });
     let name = name.as_ref().and_then(Value::as_str).ok_or("not a message: it has no \"type\" and no \"role\"")?;
     let role = Role::parse(name.strip_suffix("MessageChunk").map(str::to_lowercase).as_deref().unwrap_or(name));
-    let mut message = Message::new(role.map_err(|error| error.to_string())?, "");
-    let content = fields.remove("content").unwrap_or_default();
-    let calls = read_calls(&mut fields)?;
-    if content == Value::Array(Vec::new()) {
-        message.extra.insert("content", content);
-        message.content = calls;
-    } else {
-        message.content = read_content(content, calls)?;
+    let role = role.map_err(|error| error.to_string())?;
+    if by_role && role == Role::Chat {
+        return Err(
+            "\"chat\" is a type and no role: write {\"type\":\"chat\",\"role\":\"...\",\"content\":\"...\"}".to_owned()
+        );
     }
+    let mut message = Message::new(role, "");
+    // Beside a role an empty list says nothing, beside a type it is a list.
+    let is_blank = |content: &Value| by_role && content.as_array().is_some_and(Vec::is_empty);
+    let content = fields.remove("content").filter(|content| !is_blank(content)).unwrap_or_default();
+    let calls = read_calls(&mut fields)?;
+    message.content = content::read(content, calls, &mut message.extra)?;
     for (name, place) in
         [("id", &mut message.id), ("name", &mut message.name), ("tool_call_id", &mut message.tool_call_id)]
     {
@@ -143,9 +120,11 @@ fn read_object(mut fields: Metadata) -> Result<Message, String> {
     if name == "developer" {
         message.additional_kwargs.insert("__openai_role__", name);
     }
-    // As LangChain has it: what else stands beside a role is meant for the provider.
-    let rest = if by_role { &mut message.additional_kwargs } else { &mut message.extra };
+    let is_example = |field: &str| field == "example" && matches!(role, Role::Human | Role::Ai);
     for (name, field) in fields.into_iter().filter(|(_, field)| !field.is_null()) {
+        // As LangChain has it: what else stands beside a role is meant for the provider.
+        let of_provider = by_role && !is_example(&name);
+        let rest = if of_provider { &mut message.additional_kwargs } else { &mut message.extra };
         rest.insert(name, field);
     }
     Ok(message)
@@ -193,63 +172,4 @@ pub(super) fn read_calls(fields: &mut Metadata) -> Result<Vec<Block>, String> {
         });
     }
     Ok(calls)
-}
-
-/// The blocks of a content, with the message's calls in it or behind it.
-pub(super) fn read_content(content: Value, mut calls: Vec<Block>) -> Result<Vec<Block>, String> {
-    let items = match content {
-        Value::Null => return Ok(calls),
-        Value::String(text) => {
-            if !text.is_empty() {
-                calls.insert(0, Block::text(text));
-            }
-            return Ok(calls);
-        }
-        Value::Array(items) => items,
-        other => return Err(format!("the content of a message is a text or a list of blocks, not {other}")),
-    };
-    if let Some(odd) = items.iter().find(|item| !item.is_string() && !item.is_object()) {
-        return Err(format!("a content block is a text or an object, not {odd}"));
-    }
-    let is_call = |item: &Value| Block::of_call(item).is_some();
-    let interleaved = !items.iter().is_sorted_by_key(is_call);
-    let given = Value::Array(items.clone());
-    let mut blocks = Vec::new();
-    // The listed calls that the content has not named yet: the same call may be there twice.
-    let mut unnamed = calls.clone();
-    for item in items {
-        let Some(call) = Block::of_call(&item) else {
-            blocks.push(Block::of_item(item));
-            continue;
-        };
-        let listed = unnamed.iter().position(|listed| *listed == call).map(|at| unnamed.remove(at));
-        if interleaved {
-            blocks.push(call);
-        } else {
-            // It is said twice: here, and among the calls.
-            blocks.push(Block::NonStandard { value: item });
-            if listed.is_none() {
-                calls.push(call);
-            }
-        }
-    }
-    let behind = if interleaved { unnamed } else { calls };
-    Ok(simplified(blocks, &given).into_iter().chain(behind).collect())
-}
-
-/// The blocks as blocks of ours, if those are written as these came.
-fn simplified(blocks: Vec<Block>, given: &Value) -> Vec<Block> {
-    let plain: Vec<Block> = blocks
-        .iter()
-        .cloned()
-        .map(|mut block| {
-            if let Some(extra) = block.extra_mut().filter(|extra| extra.is_object() && extra.is_empty()) {
-                *extra = Fields::default();
-            }
-            block
-        })
-        .collect();
-    let is_ours = |block: &Block| !matches!(block, Block::Text { extra, .. } if !extra.is_nothing());
-    let as_given = || serde_json::to_value(Content(&plain)).is_ok_and(|written| written == *given);
-    if plain.iter().all(is_ours) && as_given() { plain } else { blocks }
 }
