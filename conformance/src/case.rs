@@ -17,7 +17,10 @@ pub use graph::{
     At, Branch, Checkpointer, Command, Durability, Graph, GraphRun, GraphStep, Node, NodeBody, NodeNames, OneOrMany,
     Prebuilt, PrebuiltKind, Retry, Shape, Version,
 };
-pub use messages::{MessagesStep, Strategy, TrimCounter, TrimOptions};
+pub use messages::{
+    BufferOptions, FilterOptions, Format, MessagesStep, OpenAiOptions, OpenAiTexts, RunOptions, Strategy, ToolCallsOut,
+    TrimCounter, TrimOptions,
+};
 pub use op::{FailureKind, Op, Via};
 pub use part::{ArgumentKind, ArgumentType, Config, ModelScript, ScriptItem, Tool};
 

@@ -54,7 +54,7 @@ async fn the_list_of_passing_cases_is_what_passes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_recorded_cases_pass() {
-    for file in ["threads", "constructs", "agents"] {
+    for file in ["threads", "constructs", "agents", "messages"] {
         let report = check_recorded(&own_folder().join(format!("recorded/{file}.jsonl"))).await.unwrap();
         let passing = report.passing().count();
         assert!(passing > 90 && passing == report.cases.len(), "{file}\n{report}");

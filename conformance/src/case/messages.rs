@@ -1,9 +1,14 @@
 //! Functions on messages.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::graph::OneOrMany;
+mod options;
+
+pub use options::{
+    BufferOptions, FilterOptions, Format, OpenAiOptions, OpenAiTexts, RunOptions, Strategy, ToolCallsOut, TrimCounter,
+    TrimOptions,
+};
 
 /// A step of a messages case. Messages are read by what takes them, since some are wrong on purpose.
 #[derive(Clone, Debug, Deserialize)]
@@ -33,7 +38,7 @@ pub enum MessagesStep {
         /// The conversation.
         messages: Vec<Value>,
         /// Which ones.
-        options: Map<String, Value>,
+        options: FilterOptions,
     },
     /// Joins neighbours of one role.
     MergeRuns {
@@ -41,7 +46,7 @@ pub enum MessagesStep {
         messages: Vec<Value>,
         /// How.
         #[serde(default)]
-        options: Map<String, Value>,
+        options: RunOptions,
     },
     /// Reads messages in any form.
     Convert {
@@ -74,7 +79,7 @@ pub enum MessagesStep {
         messages: Vec<Value>,
         /// How.
         #[serde(default)]
-        options: Map<String, Value>,
+        options: OpenAiOptions,
     },
     /// Writes a conversation as one text.
     BufferString {
@@ -82,7 +87,7 @@ pub enum MessagesStep {
         messages: Vec<Value>,
         /// How.
         #[serde(default)]
-        options: Map<String, Value>,
+        options: BufferOptions,
     },
     /// The texts.
     Text {
@@ -108,52 +113,4 @@ pub enum MessagesStep {
         /// This.
         right: Value,
     },
-}
-
-/// How a conversation is cut.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TrimOptions {
-    /// The budget.
-    pub max_tokens: i64,
-    /// Which end is kept.
-    #[serde(default)]
-    pub strategy: Strategy,
-    /// What counts as a token.
-    #[serde(default)]
-    pub counter: TrimCounter,
-    /// Whether the system message is kept.
-    #[serde(default)]
-    pub include_system: bool,
-    /// Whether a message may be kept in part.
-    #[serde(default)]
-    pub allow_partial: bool,
-    /// What the result begins with.
-    #[serde(default)]
-    pub start_on: Option<OneOrMany<String>>,
-    /// What the result ends with.
-    #[serde(default)]
-    pub end_on: Option<OneOrMany<String>>,
-}
-
-/// Which end of a conversation is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// The first messages.
-    First,
-    /// The last messages.
-    #[default]
-    Last,
-}
-
-/// What counts as a token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TrimCounter {
-    /// Each message.
-    #[default]
-    Count,
-    /// Each word.
-    Words,
 }
