@@ -12,6 +12,7 @@ use crate::usage::Usage;
 mod add;
 mod ai_chunk;
 mod block;
+mod calls;
 mod constructor;
 mod content;
 mod fields;

@@ -1,6 +1,8 @@
 //! The JSON of messages: what is read is written again as it was, and what is written is read as what it was.
 
-use millstream_core::{Block, Fields, Media, Message, MessageFold, Role, Streamed, ToolCall, Usage, UsageSource};
+use millstream_core::{
+    AiMessageChunk, Block, Fields, Media, Message, MessageFold, Role, Streamed, ToolCall, Usage, UsageSource,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -190,6 +192,44 @@ fn what_people_write_is_read_as_langchain_reads_it() {
     assert_eq!(read(dumped), Message::ai("a"));
     let chunk = json!({"type": "AIMessageChunk", "content": "c", "tool_call_chunks": [{"name": "f", "args": "{\"a\": ", "id": "1", "index": 0}]});
     assert_eq!(read(chunk).tool_calls().next().unwrap().args, json!({}));
+}
+
+#[test]
+fn an_answer_without_a_list_of_calls_has_those_that_its_provider_sent() {
+    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "index": 0, "function": {"name": "f", "arguments": arguments}});
+    let sent = json!({"tool_calls": [call("1", "{\"a\": 1}"), call("2", "{")]});
+    let message: Message =
+        serde_json::from_value(json!({"type": "ai", "content": "", "additional_kwargs": sent})).unwrap();
+    let written = json!(message);
+    assert_eq!(written["tool_calls"], json!([{"type": "tool_call", "id": "1", "name": "f", "args": {"a": 1}}]));
+    assert_eq!(
+        written["invalid_tool_calls"][0],
+        json!({"type": "invalid_tool_call", "id": "2", "name": "f", "args": "{", "error": null})
+    );
+    assert_eq!(json!(again(&message)), written);
+
+    let piece: AiMessageChunk =
+        serde_json::from_value(json!({"content": "", "additional_kwargs": {"tool_calls": [call("1", "{\"a")]}}))
+            .unwrap();
+    assert_eq!(
+        (piece.tool_call_chunks[0].args.as_deref(), &piece.tool_call_chunks[0].index),
+        (Some("{\"a"), &json!(0))
+    );
+}
+
+#[test]
+fn what_a_tool_gave_is_shown_as_text_or_blocks() {
+    let content = |given: Value| -> Value {
+        let message: Message =
+            serde_json::from_value(json!({"type": "tool", "content": given, "tool_call_id": "1"})).unwrap();
+        json!(message)["content"].take()
+    };
+    assert_eq!(content(json!({"a": [1.5, null]})), "{'a': [1.5, None]}");
+    assert_eq!(content(json!(7)), "7");
+    assert_eq!(
+        content(json!([true, "a", {"type": "text", "text": "b"}])),
+        json!(["True", "a", {"type": "text", "text": "b"}])
+    );
 }
 
 #[test]

@@ -4,10 +4,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::form::{read_calls, read_field, read_fields};
+use super::form::{read_field, read_fields};
 use super::merge::{ids_agree, is_index, merge_lists};
 use super::spaced::spaced_ascii;
-use super::{Block, Fields, Message, partial_json};
+use super::{Block, Fields, Message, calls, partial_json};
 use crate::error::{Error, ErrorKind, Result};
 use crate::usage::Usage;
 
@@ -132,10 +132,14 @@ impl AiMessageChunk {
 
     pub(super) fn read(mut fields: Map<String, Value>) -> std::result::Result<Self, String> {
         fields.remove("type");
-        let calls = read_calls(&mut fields)?;
+        let listed = calls::listed(&mut fields)?;
+        let additional_kwargs = read_fields(&mut fields, "additional_kwargs")?;
         let mut tool_call_chunks: Vec<ToolCallChunk> = read_field(&mut fields, "tool_call_chunks")?.unwrap_or_default();
         if tool_call_chunks.is_empty() {
-            tool_call_chunks = calls.into_iter().map(ToolCallChunk::of_block).collect();
+            tool_call_chunks = match listed.is_empty() {
+                true => calls::pieces_of_provider(&additional_kwargs),
+                false => listed.into_iter().map(ToolCallChunk::of_block).collect(),
+            };
         }
         let content: ChunkContent = read_field(&mut fields, "content")?.unwrap_or_default();
         if let ChunkContent::List(items) = &content
@@ -149,7 +153,7 @@ impl AiMessageChunk {
             tool_call_chunks,
             usage: read_field(&mut fields, "usage_metadata")?,
             response_metadata: read_fields(&mut fields, "response_metadata")?,
-            additional_kwargs: read_fields(&mut fields, "additional_kwargs")?,
+            additional_kwargs,
             last: read_field::<String>(&mut fields, "chunk_position")?.is_some_and(|position| position == "last"),
             extra: fields.into_iter().filter(|(_, field)| !field.is_null()).collect::<Map<_, _>>().into(),
         })

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::ser::{SerializeSeq, Serializer};
 use serde_json::Value;
 
+use super::python::repr;
 use super::{Block, ChunkContent, Fields, Message};
 
 impl Message {
@@ -74,6 +75,16 @@ impl Serialize for Content<'_> {
             }
         }
         list.end()
+    }
+}
+
+/// What a tool gave, where a text or a block is wanted: anything else as Python shows it.
+pub(super) fn shown(content: Value) -> Value {
+    let as_text = |value: Value| if value.is_string() || value.is_object() { value } else { repr(&value).into() };
+    match content {
+        Value::Array(items) => items.into_iter().map(as_text).collect(),
+        Value::Null | Value::String(_) => content,
+        other => repr(&other).into(),
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ai_chunk::AiMessageChunk;
 use super::content::{self, Content};
-use super::{Block, Fields, Message, Role, constructor};
+use super::{Block, Fields, Message, Role, calls, constructor};
 use crate::event::Metadata;
 
 impl Serialize for Message {
@@ -103,7 +103,12 @@ fn read_object(mut fields: Metadata) -> Result<Message, String> {
     // Beside a role an empty list says nothing, beside a type it is a list.
     let is_blank = |content: &Value| by_role && content.as_array().is_some_and(Vec::is_empty);
     let content = fields.remove("content").filter(|content| !is_blank(content)).unwrap_or_default();
-    let calls = read_calls(&mut fields)?;
+    message.additional_kwargs = read_fields(&mut fields, "additional_kwargs")?;
+    let mut calls = calls::listed(&mut fields)?;
+    if calls.is_empty() && role == Role::Ai {
+        calls = calls::of_provider(&message.additional_kwargs);
+    }
+    let content = if role == Role::Tool { content::shown(content) } else { content };
     message.content = content::read(content, calls, &mut message.extra)?;
     for (name, place) in
         [("id", &mut message.id), ("name", &mut message.name), ("tool_call_id", &mut message.tool_call_id)]
@@ -116,7 +121,6 @@ fn read_object(mut fields: Metadata) -> Result<Message, String> {
     message.finish = read_field(&mut fields, "finish")?;
     message.usage = read_field(&mut fields, "usage_metadata")?;
     message.response_metadata = read_fields(&mut fields, "response_metadata")?;
-    message.additional_kwargs = read_fields(&mut fields, "additional_kwargs")?;
     if name == "developer" {
         message.additional_kwargs.insert("__openai_role__", name);
     }
@@ -141,35 +145,4 @@ pub(super) fn read_field<T: serde::de::DeserializeOwned>(
 
 pub(super) fn read_fields(fields: &mut Metadata, name: &str) -> Result<Fields, String> {
     Ok(read_field::<Metadata>(fields, name)?.unwrap_or_default().into())
-}
-
-/// The calls of the lists that messages have for them, in LangChain's form or in OpenAI's.
-pub(super) fn read_calls(fields: &mut Metadata) -> Result<Vec<Block>, String> {
-    let mut calls = Vec::new();
-    for call in read_field::<Vec<Value>>(fields, "tool_calls")?.unwrap_or_default() {
-        calls.push(match call.get("function") {
-            Some(function) => {
-                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let arguments = match &function["arguments"] {
-                    Value::String(arguments) => arguments.clone(),
-                    Value::Null => String::new(),
-                    other => other.to_string(),
-                };
-                Block::call(text(&call["id"]), text(&function["name"]), arguments)
-            }
-            None => Block::ToolCall(
-                serde_json::from_value(call).map_err(|error| format!("not a message: a tool call: {error}"))?,
-            ),
-        });
-    }
-    for call in read_field::<Vec<Value>>(fields, "invalid_tool_calls")?.unwrap_or_default() {
-        let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
-        calls.push(Block::InvalidToolCall {
-            id: text("id"),
-            name: text("name"),
-            args: text("args"),
-            error: text("error"),
-        });
-    }
-    Ok(calls)
 }

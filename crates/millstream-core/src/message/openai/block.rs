@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::super::Message;
 use super::super::spaced::{spaced, spaced_ascii};
-use super::super::{Message, python};
 use super::{OpenAiForm, function_call};
 
 type Result<T> = std::result::Result<T, String>;
@@ -159,19 +159,7 @@ fn image(item: &Value) -> Result<Value> {
 /// The result of a tool, as Anthropic writes it.
 fn result(item: &Value) -> Result<Vec<Said>> {
     let (content, id) = (field(item, "content")?, field(item, "tool_use_id")?);
-    let content = match content {
-        Value::String(_) => content.clone(),
-        Value::Array(items) => {
-            let shown = |item: &Value| if item.is_object() { item.clone() } else { shown(item) };
-            items.iter().map(shown).collect()
-        }
-        other => shown(other),
-    };
     let result = json!({"type": "tool", "content": content, "tool_call_id": written(id)});
     let message = serde_json::from_value(result).map_err(|error| error.to_string())?;
     Ok(vec![Said::Result(Box::new(message))])
-}
-
-fn shown(value: &Value) -> Value {
-    if value.is_string() { value.clone() } else { python::repr(value).into() }
 }
