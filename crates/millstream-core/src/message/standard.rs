@@ -122,13 +122,14 @@ impl Answer<'_> {
     fn best_effort(&self) -> Vec<Value> {
         let mut blocks = self.content_blocks();
         let is_call = |block: &Value| block["type"] == "tool_call";
+        let has_id = |call: &Value| call["id"].as_str().is_some_and(|id| !id.is_empty());
         let ids: Vec<Value> = match self.content {
             ChunkContent::List(items) => {
                 items.iter().filter(|item| is_call(item)).map(|item| item["id"].clone()).collect()
             }
             ChunkContent::Text(_) => Vec::new(),
         };
-        blocks.extend(self.calls.iter().filter(|call| !call["id"].is_null() && !ids.contains(&call["id"])).cloned());
+        blocks.extend(self.calls.iter().filter(|call| has_id(call) && !ids.contains(&call["id"])).cloned());
         let says_nothing = match self.content {
             ChunkContent::Text(text) => text.is_empty(),
             ChunkContent::List(items) => items.is_empty(),
