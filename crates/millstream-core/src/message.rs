@@ -207,7 +207,7 @@ impl Message {
     /// # Errors
     /// `invalid_input` for a block that is neither.
     pub(crate) fn blocks(list: Vec<Value>) -> Result<Vec<Block>> {
-        form::read_content(Value::Array(list), Vec::new()).map_err(|error| Error::new(ErrorKind::InvalidInput, error))
+        form::read_content(Value::Array(list)).map_err(|error| Error::new(ErrorKind::InvalidInput, error))
     }
 
     /// The visible text: all text blocks, one after the other.

@@ -83,6 +83,11 @@ fn read(value: Value) -> Result<Message, String> {
     }
 }
 
+/// A content that stands alone.
+pub(super) fn read_content(content: Value) -> Result<Vec<Block>, String> {
+    content::read(content, Vec::new(), &mut Fields::default())
+}
+
 fn read_object(mut fields: Metadata) -> Result<Message, String> {
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
     if kind == "AIMessageChunk" {
