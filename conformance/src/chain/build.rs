@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use millstream::{
-    Assign, Branch, Chunks, Dynamic, Each, Error, Fallbacks, Lambda, Model, Parallel, Passthrough, Payload, Pick,
-    PickSome, Prompt, Retry, Runnable, Streamed, Text, ToolStep, Vars,
+    AnyJson, Assign, Branch, Chunks, CommaList, Dynamic, Each, Error, Fallbacks, Lambda, Model, Parallel, Passthrough,
+    Payload, Pick, PickSome, Prompt, Retry, Runnable, Streamed, Text, ToolStep, Vars,
 };
 use serde_json::{Map, Value};
 
@@ -42,6 +42,8 @@ impl<'a> Builder<'a> {
             Spec::StringPrompt { template } => Prompt::text(template.as_str()).dynamic(),
             Spec::Model { model } => self.model(model)?.dynamic(),
             Spec::Str => Text.dynamic(),
+            Spec::Json => AnyJson.dynamic(),
+            Spec::List => CommaList.dynamic(),
             Spec::Parallel { steps } => {
                 let mut map = Parallel::new();
                 for (key, step) in steps {
@@ -104,11 +106,6 @@ impl<'a> Builder<'a> {
             Spec::Each { main } => Each::new(self.build(main)?).dynamic(),
             Spec::Retriever(documents) => retriever::retriever(documents)?,
             Spec::Graph { graph } => graph_step(self.world, graph)?,
-            other => {
-                let name = format!("{other:?}");
-                let name = name.split([' ', '(']).next().unwrap_or_default().to_lowercase();
-                return Err(unsupported(format!("the step {name}")));
-            }
         })
     }
 

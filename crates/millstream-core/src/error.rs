@@ -65,6 +65,8 @@ pub enum ErrorKind {
     ProviderUnreachable,
     /// The model provider sent bytes that its protocol does not allow.
     ProviderProtocol,
+    /// The model did not answer in the form that was asked for.
+    InvalidOutput,
     /// The connection could not be opened in time.
     ConnectTimeout,
     /// No first token came in time.
@@ -114,6 +116,7 @@ impl ErrorKind {
             Self::ProviderFailed => ("provider_failed", true, "The model provider failed."),
             Self::ProviderUnreachable => ("provider_unreachable", true, "The model provider cannot be reached."),
             Self::ProviderProtocol => ("provider_protocol", false, "The model provider sent something unreadable."),
+            Self::InvalidOutput => ("invalid_output", true, "The model did not answer in the form that was asked for."),
             Self::ConnectTimeout => ("connect_timeout", true, "The model provider could not be reached in time."),
             Self::FirstTokenTimeout => ("first_token_timeout", true, "The model did not begin to answer in time."),
             Self::TokenTimeout => ("token_timeout", true, "The model stopped in the middle of its answer."),

@@ -3,7 +3,7 @@
 //!
 //! - [`Message`], [`Chunk`], [`Part`], [`PartWriter`], [`MessageFold`]: what is said, whole and in pieces;
 //! - [`Runnable`], [`Chain`], [`Run`]: what runs, and the ways to watch it;
-//! - [`Prompt`], [`Model`], [`Text`]: the steps of a chain;
+//! - [`Prompt`], [`Model`], [`Text`], [`AnyJson`], [`Typed`] and other parsers: the steps of a chain;
 //! - [`Document`], [`Retriever`], [`Retrieval`]: what is looked up before a model is asked;
 //! - [`Event`], [`Body`], [`Cx`]: what happens in a run, and who says so;
 //! - [`Demo`]: a model without weights, for a first look and for tests.
@@ -19,6 +19,7 @@ mod execute;
 mod filter;
 mod fold;
 mod input;
+mod json;
 mod message;
 mod model;
 mod parse;
@@ -29,6 +30,7 @@ mod prompt;
 mod retrieve;
 mod run;
 mod runnable;
+mod schema;
 mod shown;
 mod streamed;
 mod tee;
@@ -51,6 +53,7 @@ pub use event::{
 pub use filter::EventFilter;
 pub use fold::MessageFold;
 pub use input::Input;
+pub use json::{JsonReader, JsonView};
 pub use message::{
     AiMessageChunk, Block, ChunkContent, ExcludedCalls, Fields, Finish, Identified, Keep, Media, Message,
     MessageFilter, Messages, OpenAiForm, OpenAiText, REMOVE_ALL, Role, TokenEstimate, ToolCall, ToolCallChunk,
@@ -58,8 +61,11 @@ pub use message::{
     filter_messages, join_messages, merge_message_runs, split_lines, to_openai_messages, trim_messages,
 };
 pub use millstream_macros::tool;
-pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ToolSpec};
-pub use parse::Text;
+pub use model::{ChatModel, Model, Options, Out, PartSource, Parts, Request, ResponseFormat, ToolSpec};
+pub use parse::{
+    AnyJson, CallDraft, CallDrafts, Calls, CallsFold, CommaList, MarkdownList, NumberedList, OnText, Partial, Reading,
+    Text, TextInside, TextParser, ToolCalls, Typed, Valid, ValidFold, Xml, XmlElement, XmlFold, XmlLeaf,
+};
 pub use part::{Blank, BlockKind, CallIndex, Chunk, ChunkDecoder, ChunkEncoder, Delta, Note, Part, PartWriter};
 pub use payload::Payload;
 pub use piece::{Entries, EntriesFold, PayloadFold, Piece};
@@ -82,5 +88,5 @@ pub mod written {
     pub use futures_util::future::BoxFuture;
     pub use {schemars, serde};
 
-    pub use crate::tool::parameters;
+    pub use crate::schema::of as parameters;
 }

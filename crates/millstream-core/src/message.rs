@@ -20,7 +20,6 @@ mod filter;
 mod form;
 mod merge;
 mod openai;
-mod partial_json;
 mod python;
 mod runs;
 mod spaced;

@@ -7,14 +7,18 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::chain::Chain;
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Kind;
 use crate::input::Input;
 use crate::message::{Message, Messages};
+use crate::parse::{Typed, Valid};
 use crate::part::{Chunk, PartWriter};
 use crate::runnable::Runnable;
 use crate::streamed::Chunks;
@@ -22,8 +26,10 @@ use crate::usage::Usage;
 
 mod answer;
 mod out;
+mod response_format;
 
 pub use out::Out;
+pub use response_format::ResponseFormat;
 
 use answer::Answer;
 
@@ -65,6 +71,11 @@ pub trait ChatModel: Send + Sync + 'static {
     fn label(&self) -> Label {
         Label::new(Kind::ChatModel, "ChatModel")
     }
+
+    /// Whether the provider is sent [`Options::response_format`]. If not, no request has it: the model is told in words instead.
+    fn takes_response_format(&self) -> bool {
+        false
+    }
 }
 
 /// What a model is asked.
@@ -103,6 +114,8 @@ pub struct Options {
     pub stop: Vec<String>,
     /// Tools that the model may wish to call.
     pub tools: Vec<ToolSpec>,
+    /// The form that the answer has to have; [`Model::structured`] sets it.
+    pub response_format: Option<ResponseFormat>,
     /// Further fields for the provider, sent as they are.
     pub extra: serde_json::Map<String, Value>,
 }
@@ -138,6 +151,34 @@ impl Model {
         Arc::make_mut(&mut self.options).tools.extend(tools);
         self
     }
+
+    /// The same model with answers that are a `T`: LangChain's `with_structured_output`. `T` should be a struct.
+    ///
+    /// The provider holds the model to the schema of `T` where it can, else the model is told the schema. In either case the answer is
+    /// checked: see [`Typed`].
+    ///
+    /// ```
+    /// use millstream_core::{Demo, Model, Runnable};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Country {
+    ///     name: String,
+    ///     area: u32,
+    /// }
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let model = Model::from(Demo::says([r#"{"name": "France", "area": 551}"#]));
+    /// let country = model.structured::<Country>().run("A country, please").await?;
+    /// assert_eq!((country.name.as_str(), country.area), ("France", 551));
+    /// # Ok::<(), millstream_core::Error>(()) }).unwrap().unwrap();
+    /// ```
+    pub fn structured<T>(mut self) -> Chain<Messages, Valid<T>>
+    where
+        T: DeserializeOwned + JsonSchema + Send + Sync + 'static,
+    {
+        Arc::make_mut(&mut self.options).response_format = Some(ResponseFormat::of::<T>());
+        self.pipe(Typed::new())
+    }
 }
 
 impl<M: ChatModel> From<M> for Model {
@@ -164,7 +205,8 @@ impl Runnable for Model {
         let model = self.clone();
         let opened = async move {
             let messages = input.whole(&cx).await?;
-            let request = Request::new(messages, (*model.options).clone());
+            let mut request = Request::new(messages, (*model.options).clone());
+            request.explain_format(model.provider.takes_response_format());
             let input_tokens = request.estimated_tokens();
             let parts = model.provider.open(request, &cx).await?;
             Ok::<_, Error>(Answer::new(parts, input_tokens, cx))

@@ -1,37 +1,51 @@
-//! Parsers: from a model's message to something a program wants.
+//! Parsers: from a model's answer to something a program wants, as it comes.
+//!
+//! Most read the text that an answer shows and are a [`TextParser`]: a step from a [`Message`](crate::Message), or with
+//! [`on_text`](TextParser::on_text) from a text. [`ToolCalls`] and [`CallDrafts`] read the answer
+//! itself.
 
-use futures_util::{StreamExt, TryStreamExt};
+mod any_json;
+mod call_drafts;
+mod comma_list;
+mod list;
+mod markdown_list;
+mod numbered_list;
+mod open_call;
+mod partial;
+mod text;
+mod text_inside;
+mod text_parser;
+mod tool_calls;
+mod typed;
+mod xml;
 
-use crate::cx::{Cx, Label};
-use crate::event::Kind;
-use crate::input::Input;
-use crate::message::Message;
-use crate::runnable::Runnable;
-use crate::streamed::Chunks;
+pub use any_json::AnyJson;
+pub use call_drafts::{CallDraft, CallDrafts, Calls, CallsFold};
+pub use comma_list::CommaList;
+pub use markdown_list::MarkdownList;
+pub use numbered_list::NumberedList;
+pub use partial::{Partial, Valid, ValidFold};
+pub use text::Text;
+pub use text_inside::TextInside;
+pub use text_parser::{OnText, Reading, TextParser};
+pub use tool_calls::ToolCalls;
+pub use typed::Typed;
+pub use xml::{Xml, XmlElement, XmlFold, XmlLeaf};
 
-/// Takes the visible text out of a message, as it comes.
-///
-/// ```
-/// use millstream_core::{Demo, Model, Runnable, Text};
-///
-/// # futures_util::FutureExt::now_or_never(async {
-/// let text: String = Model::from(Demo::instant()).pipe(Text).run("hello").await?;
-/// assert!(!text.is_empty());
-/// # Ok::<(), millstream_core::Error>(()) }).unwrap().unwrap();
-/// ```
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Text;
+use crate::error::{Error, ErrorKind};
 
-impl Runnable for Text {
-    type Input = Message;
-    type Output = String;
+/// How much of an answer an error shows.
+const SHOWN: usize = 200;
 
-    fn label(&self) -> Label {
-        Label::new(Kind::Parser, "StrOutputParser")
-    }
+/// An answer that is not what was asked for, under LangChain's name.
+fn unfit(what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidOutput, what.to_string()).with_name("OutputParserException")
+}
 
-    fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<String> {
-        // A piece without text is an empty text, so that who counts pieces counts the same before and after.
-        input.chunks(&cx).map_ok(|chunk| chunk.text().unwrap_or_default()).boxed()
+/// The begin of `text`, for an error.
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -172,7 +172,7 @@ macro_rules! comes_whole {
     )+};
 }
 
-comes_whole!(Messages, Value, bool, i32, i64, u32, u64, usize, f32, f64);
+comes_whole!(Messages, Value, crate::json::JsonView, bool, i32, i64, u32, u64, usize, f32, f64);
 
 /// A value of a type of one's own, which comes in one piece.
 impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Json<T> {

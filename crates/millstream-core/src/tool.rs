@@ -14,11 +14,9 @@ mod arguments;
 mod command;
 mod execute;
 mod output;
-mod schema;
 mod set;
 mod step;
 
-pub use arguments::parameters;
 pub use command::{Goto, ToolCommand};
 pub use output::{IntoToolOutput, Json, ToolOutput};
 pub use set::{ToolFailures, ToolResult, Tools};

@@ -54,6 +54,7 @@ pub struct OpenAi {
     base_url: Arc<str>,
     transport: Transport,
     dialect: Dialect,
+    takes_response_format: bool,
 }
 
 /// What an [`OpenAi`] is made from.
@@ -66,6 +67,7 @@ pub struct OpenAiBuilder {
     key: Option<String>,
     limits: Limits,
     asks_usage: bool,
+    takes_response_format: bool,
     largest_event: usize,
 }
 
@@ -79,6 +81,7 @@ impl OpenAi {
             key: None,
             limits: Limits::default(),
             asks_usage: true,
+            takes_response_format: true,
             largest_event: LARGEST_EVENT,
         }
     }
@@ -143,6 +146,11 @@ impl OpenAiBuilder {
         Self { asks_usage: false, ..self }
     }
 
+    /// Does not send the form of an answer as `response_format`: for servers that refuse `json_schema`. The model is told the schema instead.
+    pub fn without_response_format(self) -> Self {
+        Self { takes_response_format: false, ..self }
+    }
+
     /// The largest single event that is read, in bytes; 16 MiB unless set.
     pub fn largest_event(self, bytes: usize) -> Self {
         Self { largest_event: bytes, ..self }
@@ -168,6 +176,7 @@ impl OpenAiBuilder {
             base_url: crate::transport::place(&base).trim_end_matches('/').into(),
             transport,
             dialect: Dialect { asks_usage: self.asks_usage, says_completion_tokens },
+            takes_response_format: self.takes_response_format,
         })
     }
 }
@@ -186,6 +195,10 @@ impl ChatModel for OpenAi {
             .with_metadata("ls_provider", &*self.provider)
             .with_metadata("ls_model_name", &*self.model)
             .with_metadata("ls_model_type", "chat")
+    }
+
+    fn takes_response_format(&self) -> bool {
+        self.takes_response_format
     }
 }
 

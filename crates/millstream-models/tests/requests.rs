@@ -6,10 +6,15 @@ mod common;
 
 use common::collect;
 use common::provider::{ask, builder, open};
-use millstream_core::{Block, ErrorKind, Media, Message, Messages, Options, ToolCall, ToolSpec};
+use millstream_core::{Block, ErrorKind, Media, Message, Messages, Model, Options, Runnable, ToolCall, ToolSpec};
 use millstream_models::{OpenAi, OpenAiBuilder};
 use millstream_testkit::provider::{MockProvider, Script};
 use serde_json::{Value, json};
+
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Country {
+    name: String,
+}
 
 async fn body_with(
     change: impl FnOnce(OpenAiBuilder) -> OpenAiBuilder,
@@ -58,6 +63,31 @@ async fn a_question_is_a_streamed_chat_completion() {
 async fn the_usage_need_not_be_asked_for() {
     let sent = body_with(OpenAiBuilder::without_usage, "hi", Options::default()).await;
     assert_eq!(sent.get("stream_options"), None);
+}
+
+#[tokio::test]
+async fn the_form_of_an_answer_is_sent_where_the_provider_takes_it() {
+    let provider = MockProvider::start([]).await;
+    provider.otherwise(|_| Script::answer([r#"{"name": "#, r#""France"}"#]));
+    for change in [|builder: OpenAiBuilder| builder, OpenAiBuilder::without_response_format] {
+        let model = Model::from(change(builder(&provider)).build().unwrap());
+        let country = model.structured::<Country>().run("Which country?").await.unwrap();
+        assert_eq!(country.name, "France");
+    }
+    let sent = provider.exchange(0).await.request().json();
+    let schema = json!({
+        "type": "object",
+        "properties": {"name": {"type": "string"}},
+        "required": ["name"],
+        "additionalProperties": false,
+    });
+    let format = json!({"type": "json_schema", "json_schema": {"name": "Country", "schema": schema, "strict": true}});
+    assert_eq!(sent["response_format"], format);
+    assert_eq!(sent["messages"], json!([{"role": "user", "content": "Which country?"}]));
+    let told = provider.exchange(1).await.request().json();
+    assert_eq!(told.get("response_format"), None);
+    assert_eq!(told["messages"][0]["role"], "system");
+    assert!(told["messages"][0]["content"].as_str().unwrap().contains("\"additionalProperties\": false"));
 }
 
 #[tokio::test]

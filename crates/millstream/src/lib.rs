@@ -46,9 +46,9 @@ pub mod prelude {
     pub use crate::{ModelChoice, model_from_env};
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
-        Assign, Body, Branch, Chain, Chunk, Cx, Demo, Document, Error, Event, Examples, Json, Lambda, Message,
+        AnyJson, Assign, Body, Branch, Chain, Chunk, Cx, Demo, Document, Error, Event, Examples, Json, Lambda, Message,
         Messages, Model, Parallel, Passthrough, Pick, Placeholder, Prompt, Result, Retrieval, Retriever, Retry,
-        Runnable, Text, Tool, ToolCall, Vars, add_messages, format_documents, tool, tools, vars,
+        Runnable, Text, TextParser, Tool, ToolCall, Typed, Vars, add_messages, format_documents, tool, tools, vars,
     };
     pub use millstream_graph::{Agent, Chat, Command, END, Item, Mode, START, State, StateGraph, append, react};
     pub use millstream_store::{FullText, Sqlite};

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use super::form::{read_field, read_fields};
 use super::merge::{ids_agree, is_index, merge_lists};
 use super::spaced::spaced_ascii;
-use super::{Block, Fields, Message, calls, partial_json};
+use super::{Block, Fields, Message, calls};
 use crate::error::{Error, ErrorKind, Result};
+use crate::json;
 use crate::usage::Usage;
 
 /// A piece of an answer in LangChain's form. [`add`](AiMessageChunk::add) is LangChain's `+`.
@@ -227,7 +228,7 @@ impl ToolCallChunk {
     fn block(&self) -> Block {
         let (id, name) = (self.id.clone().unwrap_or_default(), self.name.clone().unwrap_or_default());
         let args = self.args.clone().unwrap_or_default();
-        let read = if args.is_empty() { Some(json!({})) } else { partial_json::parse(&args) };
+        let read = if args.is_empty() { Some(json!({})) } else { json::partial(&args) };
         match read.filter(Value::is_object) {
             Some(args) => Block::ToolCall(super::ToolCall { id, name, args }),
             None => Block::InvalidToolCall { id, name, args, error: String::new() },

@@ -1,14 +1,12 @@
-//! The arguments of a call: their schema from a type, and the type from their JSON.
+//! The arguments of a call: a type from their JSON, and the check against their schema.
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::schema;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::ToolCall;
 use crate::model::ToolSpec;
+use crate::schema;
 
 /// LangChain's name for arguments that a tool does not take.
 const INVALID_ARGUMENTS: &str = "ValidationError";
@@ -38,7 +36,7 @@ impl ToolSpec {
     /// # Errors
     /// `invalid_input`, which says what is wrong, and where.
     pub fn check(&self, args: &Value) -> Result<()> {
-        schema::check(&self.parameters, args).map_err(invalid)
+        schema::check(&self.parameters, args, "the arguments").map_err(invalid)
     }
 }
 
@@ -49,15 +47,4 @@ fn invalid(problem: String) -> Error {
 /// Whether a failure is about the arguments, and not about what the tool does with them.
 pub(super) fn are_invalid(failure: &Error) -> bool {
     failure.name() == Some(INVALID_ARGUMENTS)
-}
-
-/// The JSON Schema of a type, as models are told it: with everything in place rather than by reference, and without a title.
-pub fn parameters<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
-        settings.meta_schema = None;
-        settings.inline_subschemas = true;
-    });
-    let mut schema = settings.into_generator().into_root_schema_for::<T>();
-    schema.remove("title");
-    schema.to_value()
 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use millstream_core::{Block, Error, ErrorKind, Media, Message, Options, Request, Result, Role, ToolSpec};
+use millstream_core::{
+    Block, Error, ErrorKind, Media, Message, Options, Request, ResponseFormat, Result, Role, ToolSpec,
+};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -53,7 +55,7 @@ struct Body<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Options { temperature, max_tokens, stop, tools, extra, .. } = self.options;
+        let Options { temperature, max_tokens, stop, tools, response_format, extra, .. } = self.options;
         // What the caller says in the provider's own words counts.
         let own = |name: &str| !extra.contains_key(name);
         let mut body = serializer.serialize_map(None)?;
@@ -78,6 +80,9 @@ impl Serialize for Body<'_> {
         if !tools.is_empty() && own("tools") {
             body.serialize_entry("tools", &tools.iter().map(encode_tool).collect::<Vec<_>>())?;
         }
+        if let Some(format) = response_format.as_ref().filter(|_| own("response_format")) {
+            body.serialize_entry("response_format", &encode_format(format))?;
+        }
         for (name, value) in extra {
             body.serialize_entry(name, value)?;
         }
@@ -88,6 +93,11 @@ impl Serialize for Body<'_> {
 fn encode_tool(tool: &ToolSpec) -> Value {
     let ToolSpec { name, description, parameters } = tool;
     json!({"type": "function", "function": {"name": name, "description": description, "parameters": parameters}})
+}
+
+fn encode_format(format: &ResponseFormat) -> Value {
+    let ResponseFormat { name, schema, strict } = format;
+    json!({"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": strict}})
 }
 
 fn encode_message(message: &Message, request: &Request) -> Result<Value> {

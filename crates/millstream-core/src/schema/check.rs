@@ -1,4 +1,4 @@
-//! Checks arguments against the part of JSON Schema that tools use: types, properties, items, enums, bounds, alternatives, references.
+//! Checks values against the part of JSON Schema that types and tools use: types, properties, items, enums, bounds, alternatives, references.
 
 use std::cell::Cell;
 
@@ -9,18 +9,20 @@ const DEPTH: u32 = 200;
 /// How many schemas a check may ask, so that alternatives inside alternatives do.
 const SCHEMAS: u32 = 100_000;
 
-/// Says what is wrong with `value`, and where; a keyword that is not known here accepts everything.
-pub(super) fn check(schema: &Value, value: &Value) -> Result<(), String> {
-    let everywhere = Place { root: schema, left: &Cell::new(SCHEMAS), name: String::new(), depth: 0 };
+/// Says what is wrong with `value`, which is called `subject`, and where; a keyword that is not known here accepts everything.
+pub(crate) fn check(schema: &Value, value: &Value, subject: &str) -> Result<(), String> {
+    let everywhere = Place { root: schema, left: &Cell::new(SCHEMAS), subject, name: String::new(), depth: 0 };
     // A model needs no more than this to see what is wrong.
     everywhere.check(schema, value).map_err(|problem| problem.chars().take(1000).collect())
 }
 
-/// Where in the arguments a value is.
+/// Where in the whole a value is.
 struct Place<'a> {
     root: &'a Value,
     /// How many schemas may still be asked.
     left: &'a Cell<u32>,
+    /// What the whole value is called.
+    subject: &'a str,
     name: String,
     depth: u32,
 }
@@ -138,14 +140,14 @@ impl Place<'_> {
     }
 
     fn at(&self, name: String) -> Self {
-        Self { root: self.root, left: self.left, name, depth: self.depth + 1 }
+        Self { root: self.root, left: self.left, subject: self.subject, name, depth: self.depth + 1 }
     }
 }
 
 /// Shows the place as part of a sentence.
 impl std::fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.name.is_empty() { "the arguments" } else { &self.name })
+        f.write_str(if self.name.is_empty() { self.subject } else { &self.name })
     }
 }
 
@@ -190,7 +192,7 @@ mod tests {
             json!({ "city": "", "days": null, "unit": "C", "stops": [{ "name": 1 }], "when": "now" }),
             json!({ "city": "", "tree": { "a": { "b": {} } } }),
         ] {
-            assert_eq!(check(&schema, &good), Ok(()));
+            assert_eq!(check(&schema, &good, "the arguments"), Ok(()));
         }
         for (bad, why) in [
             (json!([]), "the arguments must be of type object"),
@@ -209,7 +211,7 @@ mod tests {
             (json!({ "city": "x", "tree": { "a": { "b": 1 } } }), "tree.a.b must be of type object"),
             (json!({ "city": "x", "more": 1 }), "must not have the field \"more\""),
         ] {
-            let problem = check(&schema, &bad).unwrap_err();
+            let problem = check(&schema, &bad, "the arguments").unwrap_err();
             assert!(problem.contains(why), "{bad}: {problem}");
         }
     }
@@ -217,9 +219,9 @@ mod tests {
     #[test]
     fn a_schema_that_refers_to_itself_comes_to_an_end() {
         let circle = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "$ref": "#/$defs/A" } } });
-        assert!(check(&circle, &json!({})).unwrap_err().contains("too deeply"));
+        assert!(check(&circle, &json!({}), "it").unwrap_err().contains("too deeply"));
         let a = json!({ "$ref": "#/$defs/A" });
         let many = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "anyOf": [a, a, a] } } });
-        assert!(check(&many, &json!({})).is_err());
+        assert!(check(&many, &json!({}), "it").is_err());
     }
 }
