@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
 use crate::filter::EventFilter;
+use crate::usage::Ledger;
 
 /// The name of the error of an answer to a question that asked for something else: no tool can mend it, and no model.
 pub(crate) const INVALID_ANSWER: &str = "InvalidAnswer";
@@ -68,6 +69,7 @@ pub(crate) struct RunContext {
     pub(crate) choices: Choices,
     pub(crate) events: Option<mpsc::Sender<Event>>,
     pub(crate) ended: AtomicBool,
+    pub(crate) ledger: Ledger,
 }
 
 /// What a run was told to do otherwise than the things in it were built to.
@@ -83,7 +85,8 @@ impl RunContext {
     /// A run that nobody watches.
     pub(crate) fn new(cancel: CancellationToken, choices: Choices) -> Self {
         let (channels, filter) = (Channels::NONE, EventFilter::new());
-        Self { cancel, channels, filter, choices, events: None, ended: AtomicBool::new(false) }
+        let (ended, ledger) = Default::default();
+        Self { cancel, channels, filter, choices, events: None, ended, ledger }
     }
 
     /// From here on, emitting is an error.
@@ -313,6 +316,11 @@ impl Cx {
     /// before its input is whole.
     pub(crate) fn begins_with_input(&self) -> bool {
         self.scope.invoked || self.scope.parent_ids.is_empty()
+    }
+
+    /// Where what model calls of the run cost is noted.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.run.ledger
     }
 
     /// Whether the run was stopped.

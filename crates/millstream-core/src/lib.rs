@@ -8,6 +8,7 @@
 //! - [`Event`], [`Body`], [`Cx`]: what happens in a run, and who says so;
 //! - [`Demo`]: a model without weights, for a first look and for tests.
 
+mod cache;
 mod chain;
 mod compose;
 mod cx;
@@ -20,6 +21,7 @@ mod filter;
 mod fold;
 mod input;
 mod json;
+mod limit;
 mod message;
 mod model;
 mod parse;
@@ -38,6 +40,7 @@ mod tool;
 mod usage;
 mod vars;
 
+pub use cache::{MemoryCache, ResponseCache};
 pub use chain::Chain;
 pub use compose::{
     Assign, Batch, Branch, Configurable, Each, Fallbacks, Lambda, Parallel, Passthrough, Pick, PickSome, Retried, Retry,
@@ -54,6 +57,7 @@ pub use filter::EventFilter;
 pub use fold::MessageFold;
 pub use input::Input;
 pub use json::{JsonReader, JsonView};
+pub use limit::RateLimit;
 pub use message::{
     AiMessageChunk, Block, ChunkContent, ExcludedCalls, Fields, Finish, Identified, Keep, Media, Message,
     MessageFilter, Messages, OpenAiForm, OpenAiText, REMOVE_ALL, Role, TokenEstimate, ToolCall, ToolCallChunk,
@@ -79,7 +83,7 @@ pub use tool::{
     Goto, IntoToolOutput, Json, OnFailure, Tool, ToolCommand, ToolFailures, ToolOutput, ToolResult, ToolStep, Tools,
     tool,
 };
-pub use usage::{Usage, UsageSource};
+pub use usage::{Usage, UsageSource, UsageTotals};
 pub use vars::Vars;
 
 /// What the macros write in the crates that use them.

@@ -13,10 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::chain::Chain;
+use crate::cache::ResponseCache;
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Kind;
 use crate::input::Input;
+use crate::limit::RateLimit;
 use crate::message::{Message, Messages};
 use crate::parse::{Typed, Valid};
 use crate::part::{Chunk, PartWriter};
@@ -25,6 +27,8 @@ use crate::streamed::Chunks;
 use crate::usage::Usage;
 
 mod answer;
+mod cached;
+mod limited;
 mod out;
 mod response_format;
 
@@ -32,6 +36,8 @@ pub use out::Out;
 pub use response_format::ResponseFormat;
 
 use answer::Answer;
+use cached::Cached;
+use limited::Limited;
 
 /// A chat model, as a provider implements it.
 ///
@@ -75,6 +81,12 @@ pub trait ChatModel: Send + Sync + 'static {
     /// Whether the provider is sent [`Options::response_format`]. If not, no request has it: the model is told in words instead.
     fn takes_response_format(&self) -> bool {
         false
+    }
+
+    /// What tells its answers from those of other models, for a cache that several share: its name and metadata, unless it says more.
+    fn identity(&self) -> String {
+        let label = self.label();
+        format!("{} {}", label.name, Value::Object(label.metadata))
     }
 }
 
@@ -178,6 +190,27 @@ impl Model {
     {
         Arc::make_mut(&mut self.options).response_format = Some(ResponseFormat::of::<T>());
         self.pipe(Typed::new())
+    }
+
+    /// The same model, which is not asked what `cache` knows the answer to.
+    ///
+    /// A request is known by the model's [`identity`](ChatModel::identity), its messages without their ids, and its options. A kept answer streams in the same
+    /// chunks as it did before, as a new message: with `"cached": true` in its `response_metadata`, and with a usage of 0, since nothing was paid for
+    /// it. Kept is what a model said to its end; an answer that was cut, stopped or filtered, that failed or met its limit of tokens, is asked for again. The
+    /// end of an answer is told when the answer has been kept. Requests that are made before the first one has been answered all go to the model.
+    ///
+    /// A cache that fails costs a call to the model and nothing else. With a temperature above 0 the model would have said something else; here it does not.
+    #[must_use]
+    pub fn cached(self, cache: impl ResponseCache) -> Self {
+        Self { provider: Arc::new(Cached { provider: self.provider, cache: Arc::new(cache) }), ..self }
+    }
+
+    /// The same model, which is asked no faster than `limit` allows. A request waits for its turn, however long that takes.
+    ///
+    /// `model.limited(limit).cached(cache)` limits what goes to the model; the other way round, kept answers are limited too.
+    #[must_use]
+    pub fn limited(self, limit: RateLimit) -> Self {
+        Self { provider: Arc::new(Limited { provider: self.provider, limit }), ..self }
     }
 }
 

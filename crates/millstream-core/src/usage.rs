@@ -5,6 +5,12 @@ use std::ops::AddAssign;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+mod ledger;
+mod totals;
+
+pub(crate) use ledger::Ledger;
+pub use totals::UsageTotals;
+
 /// Tokens in and out of one model call, or of a whole run.
 ///
 /// Its JSON is LangChain's `usage_metadata`, with the `source` beside it.

@@ -200,6 +200,11 @@ impl ChatModel for OpenAi {
     fn takes_response_format(&self) -> bool {
         self.takes_response_format
     }
+
+    /// The same name at another address is another model.
+    fn identity(&self) -> String {
+        format!("{} at {}", self.model, self.base_url)
+    }
 }
 
 impl fmt::Debug for OpenAi {

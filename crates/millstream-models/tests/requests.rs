@@ -6,7 +6,9 @@ mod common;
 
 use common::collect;
 use common::provider::{ask, builder, open};
-use millstream_core::{Block, ErrorKind, Media, Message, Messages, Model, Options, Runnable, ToolCall, ToolSpec};
+use millstream_core::{
+    Block, ErrorKind, Media, MemoryCache, Message, Messages, Model, Options, Runnable, ToolCall, ToolSpec,
+};
 use millstream_models::{OpenAi, OpenAiBuilder};
 use millstream_testkit::provider::{MockProvider, Script};
 use serde_json::{Value, json};
@@ -276,5 +278,18 @@ async fn what_cannot_be_said_is_refused_before_it_is_sent() {
         let mut options = none();
         options.extra.insert(name.to_owned(), value);
         assert!(refused("hi", options).await.contains(name));
+    }
+}
+
+#[tokio::test]
+async fn a_cache_sends_nothing_twice_and_tells_providers_apart() {
+    let cache = MemoryCache::default();
+    for answer in ["one", "other"] {
+        let provider = MockProvider::start([Script::answer([answer])]).await;
+        let model = Model::from(builder(&provider).build().unwrap()).cached(cache.clone());
+        for _ in 0..2 {
+            assert_eq!(model.run("hi").await.unwrap().text(), answer);
+        }
+        assert_eq!(provider.requests(), 1);
     }
 }

@@ -10,7 +10,7 @@ use super::Parts;
 use crate::cx::Cx;
 use crate::error::{Error, Result};
 use crate::event::{Body, Channels};
-use crate::part::{Chunk, OpenMessage};
+use crate::part::{Chunk, OpenMessage, Part};
 
 /// The chunks of an answer, each told before it is given. Written by hand: a chunk is moved once, and most of what a run does is this.
 pub(super) struct Answer {
@@ -20,6 +20,8 @@ pub(super) struct Answer {
     input_tokens: u64,
     cx: Cx,
     is_watched: bool,
+    /// Whether the message has ended, and what it cost is noted.
+    is_noted: bool,
     /// The chunk that is being told, while its event waits for a place.
     waiting: Option<(Chunk, BoxFuture<'static, Result<()>>)>,
 }
@@ -28,12 +30,33 @@ impl Answer {
     pub(super) fn new(parts: Parts, input_tokens: u64, cx: Cx) -> Self {
         let is_watched = cx.wants(Channels::MESSAGES);
         let account = OpenMessage::default();
-        Self { parts: Some(parts), account, input_tokens, cx, is_watched, waiting: None }
+        Self { parts: Some(parts), account, input_tokens, cx, is_watched, is_noted: false, waiting: None }
     }
 
     fn fail(&mut self, error: Error) -> Poll<Option<Result<Chunk>>> {
         self.parts = None;
+        // A provider that fails before it says anything wants nothing for it.
+        self.is_noted |= !self.account.has_begun();
         Poll::Ready(Some(Err(error)))
+    }
+
+    fn complete(&mut self, chunk: Chunk) -> Chunk {
+        let chunk = self.account.complete(chunk, self.input_tokens);
+        if !self.is_noted && matches!(chunk.last(), Some(Part::End { .. })) {
+            self.is_noted = true;
+            self.cx.ledger().add(self.account.usage(self.input_tokens));
+        }
+        chunk
+    }
+}
+
+/// What was asked and not heard to its end has a price too.
+impl Drop for Answer {
+    fn drop(&mut self) {
+        if !self.is_noted {
+            let message = self.is_watched.then(|| self.cx.scope().run_id);
+            self.cx.ledger().add_partial(message, self.account.partial_usage(self.input_tokens));
+        }
     }
 }
 
@@ -52,7 +75,7 @@ impl Stream for Answer {
         }
         let Some(parts) = &mut this.parts else { return Poll::Ready(None) };
         let chunk = match ready!(parts.poll_next_unpin(task)) {
-            Some(Ok(chunk)) => this.account.complete(chunk, this.input_tokens),
+            Some(Ok(chunk)) => this.complete(chunk),
             Some(Err(error)) => return this.fail(error),
             None => return Poll::Ready(None),
         };

@@ -234,6 +234,42 @@ impl PartWriter {
         self.ready.0.push(Part::End { finish });
     }
 
+    /// Passes on what another writer of this message has written. Nothing else may be written then.
+    pub(crate) fn pass(&mut self, chunk: Chunk) {
+        for part in &chunk {
+            match part {
+                Part::Start { .. } => self.state = State::Started,
+                Part::End { .. } => self.state = State::Ended,
+                _ => {}
+            }
+        }
+        self.ready.0.extend(chunk.0);
+    }
+
+    /// Tells a chunk of an answer again that was given before: under the id of this message, and at no cost.
+    pub(crate) fn tell_again(&mut self, chunk: &Chunk) {
+        let nothing = || Part::Usage { usage: Box::new(Usage::new(0, 0, UsageSource::Provider)) };
+        let mut again = Chunk::default();
+        for part in chunk {
+            match part {
+                Part::Start { role, .. } => {
+                    again.0.push(Part::Start { id: self.id.clone(), role: *role });
+                    let mut note = Note::default();
+                    note.response_metadata.insert("cached", true);
+                    again.0.push(Part::Note { note: Box::new(note) });
+                    // From the beginning, since it may be stopped anywhere.
+                    again.0.push(nothing());
+                }
+                Part::Usage { .. } => again.0.push(nothing()),
+                Part::Note { note } => {
+                    again.0.push(Part::Note { note: Box::new(Note { id: None, ..(**note).clone() }) });
+                }
+                other => again.0.push(other.clone()),
+            }
+        }
+        self.pass(again);
+    }
+
     /// Takes the parts that have been written since the last time, if any, as one chunk.
     pub fn take(&mut self) -> Option<Chunk> {
         self.has_parts().then(|| std::mem::take(&mut self.ready))
@@ -316,6 +352,7 @@ pub(crate) fn chunk_of(message: &Message) -> Chunk {
 /// Follows one streamed message from outside: to count it, and to close it when its run ends before it does.
 #[derive(Debug, Default)]
 pub(crate) struct OpenMessage {
+    has_begun: bool,
     blocks: Vec<u32>,
     bytes: usize,
     usage: Option<Usage>,
@@ -329,18 +366,27 @@ impl OpenMessage {
             Part::BlockEnd { index } => self.blocks.retain(|open| open != index),
             Part::Delta { delta, .. } => self.bytes += delta.as_str().len(),
             Part::Usage { usage } => self.usage = Some((**usage).clone()),
-            Part::Start { .. } | Part::Note { .. } | Part::End { .. } => {}
+            Part::Start { .. } => self.has_begun = true,
+            Part::Note { .. } | Part::End { .. } => {}
         }
     }
 
-    /// What the provider says the message has cost.
-    pub(crate) fn usage(&self) -> Option<&Usage> {
-        self.usage.as_ref()
+    /// Whether anything was said.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
-    /// What the message has cost by the length of its texts.
-    fn estimate(&self, input_tokens: u64, source: UsageSource) -> Usage {
-        Usage::new(input_tokens, Usage::estimate(self.bytes), source)
+    /// What the message has cost so far, by its provider's count or by the length of its texts.
+    pub(crate) fn usage(&self, input_tokens: u64) -> Usage {
+        let estimate = || Usage::new(input_tokens, Usage::estimate(self.bytes), UsageSource::Estimated);
+        self.usage.clone().unwrap_or_else(estimate)
+    }
+
+    /// What a message has cost that does not come to its end.
+    pub(crate) fn partial_usage(&self, input_tokens: u64) -> Usage {
+        let mut usage = self.usage(input_tokens);
+        usage.source = UsageSource::Partial;
+        usage
     }
 
     /// Takes note of a chunk, and adds an estimate to the last one of a message whose provider does not count.
@@ -349,17 +395,15 @@ impl OpenMessage {
         if self.usage.is_none()
             && let Some(end) = chunk.iter().position(|part| matches!(part, Part::End { .. }))
         {
-            let usage = self.estimate(input_tokens, UsageSource::Estimated);
+            let usage = self.usage(input_tokens);
             chunk.0.insert(end, Part::Usage { usage: Box::new(usage) });
         }
         chunk
     }
 
-    /// The parts that end the message early. What the provider has counted so far is kept, as a part of the cost.
-    pub(crate) fn close(&self, finish: Finish) -> Chunk {
-        let mut counted = self.usage.clone().unwrap_or_else(|| self.estimate(0, UsageSource::Partial));
-        counted.source = UsageSource::Partial;
+    /// The parts that end the message early, and what it has cost.
+    pub(crate) fn close(&self, finish: Finish, usage: Usage) -> Chunk {
         let ends = self.blocks.iter().map(|index| Part::BlockEnd { index: *index });
-        Chunk(ends.chain([Part::Usage { usage: Box::new(counted) }, Part::End { finish }]).collect())
+        Chunk(ends.chain([Part::Usage { usage: Box::new(usage) }, Part::End { finish }]).collect())
     }
 }

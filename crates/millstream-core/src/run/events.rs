@@ -17,7 +17,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Event, Finished, Outcome, Scope};
 use crate::message::Finish;
 use crate::part::{OpenMessage, Part};
-use crate::usage::Usage;
 
 /// What happens in a run. Stop polling to pause; drop to cancel.
 ///
@@ -31,7 +30,6 @@ pub struct Events {
     emitted: mpsc::Receiver<Event>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     open: Vec<(Arc<Scope>, OpenMessage)>,
-    usage: Option<Usage>,
     last: VecDeque<Result<Event>>,
     error: Option<Error>,
     done: bool,
@@ -53,7 +51,6 @@ impl Events {
             emitted,
             stopped,
             open: Vec::new(),
-            usage: None,
             last: VecDeque::from([Ok(started)]),
             error: None,
             done: false,
@@ -72,28 +69,17 @@ impl Events {
         }
     }
 
-    /// Keeps account of what must be closed at the end, and of what it cost.
+    /// Keeps account of what must be closed at the end.
     fn observe(&mut self, event: &Event) {
         let Body::Message { chunk } = &event.body else { return };
         for part in chunk {
             let at = self.open.iter().position(|(scope, _)| Arc::ptr_eq(scope, &event.scope));
             match (part, at) {
                 (Part::Start { .. }, _) => self.open.push((event.scope.clone(), OpenMessage::default())),
-                (Part::End { .. }, Some(at)) => {
-                    let (_, message) = self.open.swap_remove(at);
-                    self.add_usage(message.usage());
-                }
+                (Part::End { .. }, Some(at)) => drop(self.open.swap_remove(at)),
                 (part, Some(at)) => self.open[at].1.observe(part),
                 (_, None) => {}
             }
-        }
-    }
-
-    fn add_usage(&mut self, usage: Option<&Usage>) {
-        match (&mut self.usage, usage) {
-            (Some(total), Some(usage)) => *total += usage.clone(),
-            (total @ None, Some(usage)) => *total = Some(usage.clone()),
-            (_, None) => {}
         }
     }
 
@@ -113,16 +99,15 @@ impl Events {
             Outcome::Truncated => Finish::Truncated,
             _ => Finish::Failed,
         };
-        for (scope, mut message) in std::mem::take(&mut self.open) {
-            let chunk = message.close(finish);
-            chunk.iter().for_each(|part| message.observe(part));
-            self.add_usage(message.usage());
+        for (scope, message) in std::mem::take(&mut self.open) {
+            let usage = self.run.ledger.partial(scope.run_id, || message.partial_usage(0));
+            let chunk = message.close(finish, usage);
             self.last.push_back(Ok(Event { scope, body: Body::Message { chunk } }));
         }
         let error = self.error.take();
         // Waiting for a person is no failure.
         let failure = error.filter(|_| outcome != Outcome::Interrupted);
-        let finished = Finished { outcome, ..Finished::new(failure.as_ref(), self.usage.take()) };
+        let finished = Finished { outcome, ..Finished::new(failure.as_ref(), self.run.ledger.total()) };
         self.last.push_back(Ok(Event::new(self.scope.clone(), Body::Finished(Box::new(finished)))));
         self.last.extend(failure.map(Err));
         self.done = true;
