@@ -19,6 +19,7 @@ mod event;
 mod execute;
 mod filter;
 mod fold;
+mod history;
 mod input;
 mod json;
 mod limit;
@@ -55,6 +56,7 @@ pub use event::{
 };
 pub use filter::EventFilter;
 pub use fold::MessageFold;
+pub use history::{History, MemoryHistory, Spoken, WithHistory};
 pub use input::Input;
 pub use json::{JsonReader, JsonView};
 pub use limit::RateLimit;
