@@ -1,4 +1,5 @@
-//! Where Millstream keeps things: checkpoints of graphs, and documents that are found by their words, in SQLite.
+//! Where Millstream keeps things: checkpoints of graphs, conversations of chains, answers of models, and documents that are found by their words, in
+//! SQLite.
 //!
 //! ```
 //! use millstream_core::{Demo, Model};
@@ -21,4 +22,4 @@
 
 mod sqlite;
 
-pub use sqlite::{FullText, Sqlite};
+pub use sqlite::{FullText, Sqlite, SqliteCache};

@@ -1,4 +1,4 @@
-//! Checkpoints in an SQLite file.
+//! Checkpoints, conversations and answers in an SQLite file.
 
 use std::fmt;
 use std::path::Path;
@@ -9,23 +9,26 @@ use millstream_core::Result;
 use millstream_graph::{Checkpoint, Checkpointer, NewCheckpoint, NewWrites};
 use uuid::Uuid;
 
+mod answers;
 mod channels;
 mod database;
 mod failure;
 mod full_text;
 mod graph;
+mod history;
 mod list;
 mod open;
 mod read;
 mod save;
 mod writer;
 
+pub use answers::SqliteCache;
 pub use full_text::FullText;
 
 use database::Database;
 use writer::Writer;
 
-/// Keeps checkpoints in one SQLite file. Clones share it.
+/// Keeps checkpoints of graphs and conversations of chains in one SQLite file, and [answers](Self::answers) of models. Clones share it.
 ///
 /// What is in the file is what changed: the value of a channel is saved once, however many checkpoints have it, and a list that grows is never
 /// written again. A thousand steps of a conversation cost little more than what was said in it.

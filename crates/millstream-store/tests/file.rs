@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::{Directory, block_on, get, id, list, new, stored, value, whole, write, writes};
 use futures_util::FutureExt;
-use millstream_core::{Error, ErrorKind, Result};
+use millstream_core::{Error, ErrorKind, History, Messages, Result};
 use millstream_graph::{Change, Checkpointer, NewCheckpoint, Stored, WriteKind};
 use millstream_store::Sqlite;
 use rusqlite::Connection;
@@ -59,6 +59,26 @@ fn a_file_of_a_newer_version_is_refused_and_left_alone() -> Result<()> {
     assert!(message.contains("newer Millstream: its schema has version 99"), "{message}");
     let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
     assert_eq!(version, 99);
+    Ok(())
+}
+
+#[test]
+fn a_file_of_an_older_version_is_brought_up_to_date() -> Result<()> {
+    let directory = Directory::new();
+    let path = directory.join("store.db");
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("../src/sqlite/schema/1.sql")).unwrap();
+    old.execute_batch("PRAGMA user_version = 1; PRAGMA application_id = 1298754668").unwrap();
+    old.execute_batch("INSERT INTO graph (thread, namespace) VALUES ('old', '')").unwrap();
+    drop(old);
+    let store = Sqlite::open(&path)?;
+    block_on(store.put(new(1, None, vec![("channel", whole("1"))])))?;
+    block_on(store.append("session", Messages::from("Hello")))?;
+    assert_eq!(block_on(store.load("session"))?.len(), 1);
+    let file = Connection::open(&path).unwrap();
+    let version: i64 = file.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 3);
+    assert!(rows(&path).contains(&("graph".to_owned(), 2)));
     Ok(())
 }
 
@@ -249,13 +269,14 @@ fn a_deleted_thread_leaves_nothing_in_the_file() -> Result<()> {
     })
 }
 
-/// How many rows each table of the file has, but for those of documents.
+/// How many rows each table has that graphs use.
 fn rows(path: &Path) -> Vec<(String, i64)> {
     let count = |path| {
         let file = Connection::open(path)?;
-        let of_checkpoints =
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'document%' ORDER BY name";
-        let mut tables = file.prepare(of_checkpoints)?;
+        let mut tables = file.prepare(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' \
+             AND name NOT LIKE 'document%' AND name NOT IN ('answer', 'answers', 'message', 'session') ORDER BY name",
+        )?;
         let tables = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
         let count = |table: &str| file.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0));
         tables.into_iter().map(|table| Ok((table.clone(), count(&table)?))).collect::<rusqlite::Result<_>>()

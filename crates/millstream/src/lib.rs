@@ -36,7 +36,7 @@ pub mod models {
     pub use millstream_models::*;
 }
 
-/// What is kept beyond the process: checkpoints, and documents to be found.
+/// What is kept beyond the process: checkpoints, conversations, answers, and documents to be found.
 pub mod store {
     pub use millstream_store::*;
 }

@@ -12,7 +12,7 @@ use super::failure::not_opened;
 const APPLICATION: i32 = 0x4d69_6c6c;
 
 /// What makes a file of version N one of version N + 1. A step that was released is never changed.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// How long another program may hold the lock: longer than its longest transaction, which is the deletion of a thread.
 const BUSY: Duration = Duration::from_secs(5);
