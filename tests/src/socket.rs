@@ -26,7 +26,15 @@ impl Socket {
     /// # Panics
     /// When the server refuses.
     pub async fn plain(address: SocketAddr) -> Self {
-        let (socket, response) = within(connect_async(format!("ws://{address}/ws/chat"))).await.unwrap();
+        Self::plain_at(address, "/ws/chat").await
+    }
+
+    /// The same, at a path with a query.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn plain_at(address: SocketAddr, target: &str) -> Self {
+        let (socket, response) = within(connect_async(format!("ws://{address}{target}"))).await.unwrap();
         assert!(!response.headers().contains_key("sec-websocket-protocol"));
         Self(socket)
     }
@@ -36,7 +44,15 @@ impl Socket {
     /// # Panics
     /// When the server refuses.
     pub async fn json(address: SocketAddr) -> Self {
-        let mut request = format!("ws://{address}/ws/chat").into_client_request().unwrap();
+        Self::json_at(address, "/ws/chat").await
+    }
+
+    /// The same, at a path with a query.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    pub async fn json_at(address: SocketAddr, target: &str) -> Self {
+        let mut request = format!("ws://{address}{target}").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", JSON.parse().unwrap());
         let (socket, response) = within(connect_async(request)).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], JSON);

@@ -10,6 +10,7 @@ use millstream_testkit::provider::{MockProvider, Script};
 use millstream_tests::http::Request;
 use millstream_tests::sse::{Answer, Events};
 use millstream_tests::within;
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
@@ -305,13 +306,20 @@ async fn a_conversation_survives_a_stop_and_a_kill() {
         let message = Request::tell(&format!("Message {number}"), "t");
         let answer = Answer::of_agent(&Events::of(message.send(server.address).await).rest().await);
         assert_eq!((answer.text.as_str(), answer.ending.as_deref()), ("Yes.", Some("stop")));
+        let question = json!({ "question": format!("Question {number}"), "thread_id": "t" }).to_string();
+        let answer = Events::of(Request::post("/chat/stream", question).send(server.address).await).rest().await;
+        assert_eq!(Answer::of_plain(&answer).text, "Yes.");
         signal(&server.child, how).await;
         ends(&mut server.child).await;
     }
-    let last = within(provider.exchange(2)).await.request().json();
-    let said: Vec<_> = last["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str()).collect();
-    let system = "You are a helpful assistant.";
-    assert_eq!(said, [system, "Message 0", "Yes.", "Message 1", "Yes.", "Message 2"].map(Some));
+    // The agent and the chat were asked in turn.
+    for (exchange, what) in [(4, "Message"), (5, "Question")] {
+        let last = within(provider.exchange(exchange)).await.request().json();
+        let said = last["messages"].as_array().unwrap().iter().map(|message| message["content"].as_str().unwrap());
+        let [zero, one, two] = [0, 1, 2].map(|number| format!("{what} {number}"));
+        let expected = ["You are a helpful assistant.", &zero, "Yes.", &one, "Yes.", &two];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
+    }
 }
 
 #[tokio::test]

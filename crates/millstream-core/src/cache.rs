@@ -52,3 +52,14 @@ pub trait ResponseCache: Send + Sync + 'static {
     /// If it cannot be kept. The answer is given all the same.
     fn put(&self, key: Arc<str>, answer: Arc<[Chunk]>) -> BoxFuture<'_, Result<()>>;
 }
+
+/// A cache that is shared.
+impl<C: ResponseCache + ?Sized> ResponseCache for Arc<C> {
+    fn get(&self, key: Arc<str>) -> BoxFuture<'_, Result<Option<Arc<[Chunk]>>>> {
+        (**self).get(key)
+    }
+
+    fn put(&self, key: Arc<str>, answer: Arc<[Chunk]>) -> BoxFuture<'_, Result<()>> {
+        (**self).put(key, answer)
+    }
+}

@@ -1,5 +1,7 @@
 //! Conversations that a chain remembers.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use crate::error::Result;
@@ -65,4 +67,19 @@ pub trait History: Send + Sync + 'static {
     /// # Errors
     /// If it cannot be forgotten.
     fn clear(&self, session: &str) -> BoxFuture<'static, Result<()>>;
+}
+
+/// A store that is shared.
+impl<H: History + ?Sized> History for Arc<H> {
+    fn load(&self, session: &str) -> BoxFuture<'static, Result<Messages>> {
+        (**self).load(session)
+    }
+
+    fn append(&self, session: &str, messages: Messages) -> BoxFuture<'static, Result<()>> {
+        (**self).append(session, messages)
+    }
+
+    fn clear(&self, session: &str) -> BoxFuture<'static, Result<()>> {
+        (**self).clear(session)
+    }
 }

@@ -7,8 +7,8 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
 use axum::routing::{get, post};
-use millstream::graph::{Chat, Graph};
-use millstream::{Chain, Channels, Message, Messages, Runnable, Vars};
+use millstream::graph::{self, Graph};
+use millstream::{Chain, Channels, History, Message, Messages, Runnable, Vars, WithHistory};
 use millstream_protocol::simple::AgentRequest;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::config::Config;
 use crate::http::{self, Problem};
-use crate::run::{Attached, Runs, Start, ViewKind};
+use crate::run::{Attached, Runs, Start, Thread, ViewKind};
 use crate::socket;
 
 /// The state of one worker. Its chain and its agent, and the connections to model providers in them, are its own; runs are found from every worker.
@@ -27,8 +27,8 @@ use crate::socket;
 pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) runs: Arc<Runs>,
-    pub(crate) chat: Option<Chain<Vars, Message>>,
-    pub(crate) agent: Option<Graph<Chat>>,
+    pub(crate) chat: Option<Chat>,
+    pub(crate) agent: Option<Graph<graph::Chat>>,
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server is to stop.
     pub(crate) stopping: CancellationToken,
@@ -36,23 +36,56 @@ pub(crate) struct App {
     pub(crate) info: Arc<Value>,
 }
 
+/// The chat chain, and the same with a memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Chat {
+    pub(crate) chain: Chain<Vars, Message>,
+    pub(crate) kept: WithHistory<Message>,
+}
+
+impl Chat {
+    /// The chain, and with it the conversations in `history`, of which the model hears the last `limit` bytes.
+    pub(crate) fn new(chain: Chain<Vars, Message>, history: Arc<dyn History>, limit: usize) -> Self {
+        let kept = chain.clone().with_history(history, "question", "history").recent(limit);
+        Self { chain, kept }
+    }
+}
+
+/// The conversation that a question belongs to.
+pub(crate) enum Talk {
+    /// One that whoever asks remembers.
+    Brought(Messages),
+    /// One that the server keeps.
+    Kept(Arc<str>),
+}
+
 impl App {
     /// Starts a run of the chat chain, with its first reader.
     pub(crate) fn ask(
         &self,
         question: String,
-        history: Messages,
+        talk: Talk,
         linger: Option<std::time::Duration>,
     ) -> Result<Attached, Problem> {
         let chat = self.chat.as_ref().ok_or_else(|| Problem::not_served("chat"))?;
-        let mut conversation = history.clone();
-        conversation.push(Message::human(question.clone()));
-        let start = Start { tasks: &self.tasks, form: ViewKind::PlainEvents, conversation, thread: None, linger };
-        let vars = Vars::new().with("question", question).with("history", history);
+        let vars = Vars::new().with("question", question.clone());
+        let (chain, vars, conversation, thread) = match talk {
+            Talk::Brought(history) => {
+                let vars = vars.with("history", history.clone());
+                let mut conversation = history;
+                conversation.push(Message::human(question));
+                (chat.chain.clone(), vars, conversation, None)
+            }
+            Talk::Kept(thread) => {
+                let chain = chat.kept.session(thread.clone()).named("chat");
+                (chain, vars, Messages::default(), Some(Thread::Chat(thread)))
+            }
+        };
+        let start = Start { tasks: &self.tasks, form: ViewKind::PlainEvents, conversation, thread, linger };
         let channels = Channels::MESSAGES | Channels::CUSTOM;
         let attached = self
             .runs
-            .start(start, |id, cancel| chat.run(vars).id(id).cancel_with(cancel).channels(channels).events())?;
+            .start(start, |id, cancel| chain.run(vars).id(id).cancel_with(cancel).channels(channels).events())?;
         Ok(attached)
     }
 
@@ -65,12 +98,12 @@ impl App {
             tasks: &self.tasks,
             form: ViewKind::AgentEvents,
             conversation: Messages::default(),
-            thread: Some(thread.clone()),
+            thread: Some(Thread::Agent(thread.clone())),
             linger: self.config.linger,
         };
         let channels = Channels::MESSAGES | Channels::CUSTOM | Channels::TASKS | Channels::TOOLS;
         let attached = self.runs.start(start, |id, cancel| {
-            agent.run(Chat::human(message)).thread(thread).id(id).cancel_with(cancel).events_of(channels)
+            agent.run(graph::Chat::human(message)).thread(thread).id(id).cancel_with(cancel).events_of(channels)
         })?;
         Ok(attached)
     }

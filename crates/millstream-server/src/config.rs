@@ -65,7 +65,7 @@ pub struct Limits {
     pub kept_bytes: usize,
     /// How many questions may wait on a socket, and how many answers may run on a `chat.v1.json` socket.
     pub waiting: usize,
-    /// How many bytes of conversation a socket remembers; the oldest turns are forgotten first.
+    /// How many bytes of conversation the chat's model is told, and a socket remembers; the oldest turns are left out first.
     pub history: usize,
     /// For how long a client may take nothing of what is written to it, over SSE and WebSocket alike, before its connection is dropped.
     pub stalled: Duration,

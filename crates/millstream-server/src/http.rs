@@ -15,7 +15,7 @@ pub(crate) mod chat;
 pub(crate) mod origin;
 pub(crate) mod page;
 mod problem;
-mod query;
+pub(crate) mod query;
 pub(crate) mod runs;
 mod stream;
 

@@ -10,4 +10,5 @@ mod viewer;
 pub(crate) use registry::{Found, Refused, Runs, Start};
 pub(crate) use rendering::ViewKind;
 pub(crate) use task::{Attached, ServerRun};
+pub(crate) use thread::Thread;
 pub(crate) use viewer::Viewer;

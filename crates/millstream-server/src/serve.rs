@@ -13,14 +13,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use millstream::graph::{Chat, Checkpointer, Graph, Memory};
-use millstream::{Chain, Message, Runnable, Vars};
+use millstream::{Chain, History, Message, Runnable, Vars};
 use serde_json::{Value, json};
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::app::App;
+use crate::app::{self, App};
 use crate::config::Config;
 use crate::run::Runs;
 
@@ -41,6 +41,7 @@ pub struct Server {
     chat: Option<Arc<ChatFactory>>,
     agent: Option<Arc<AgentFactory>>,
     keep: Arc<Keep>,
+    history: Arc<dyn History>,
     model: Value,
 }
 
@@ -78,10 +79,19 @@ pub enum ServeError {
 impl Server {
     /// A server with `config`, and nothing to serve yet.
     pub fn new(config: Config) -> Self {
-        Self { config, chat: None, agent: None, keep: keep_in(Memory::default()), model: Value::Null }
+        let store = Memory::default();
+        Self {
+            config,
+            chat: None,
+            agent: None,
+            history: Arc::new(store.clone()),
+            keep: keep_in(store),
+            model: Value::Null,
+        }
     }
 
-    /// Serves the chain at `/chat/stream`, `/ws/chat` and the page. It takes the variables `question` and `history`.
+    /// Serves the chain at `/chat/stream`, `/ws/chat` and the page. It takes the variables `question` and `history`. The conversations of those who give
+    /// them a name (`thread_id`) are kept in the server's [`store`](Self::store).
     ///
     /// `chain` is called once per worker, since connections to model providers belong to the worker that opened them.
     pub fn chat<C>(mut self, chain: impl Fn() -> C + Send + Sync + 'static) -> Self
@@ -111,8 +121,9 @@ impl Server {
         self
     }
 
-    /// Where the agent's conversations are kept; in memory unless set. Clones of the store are the same store, one for each worker.
-    pub fn store(mut self, store: impl Checkpointer + Clone) -> Self {
+    /// Where conversations are kept; in memory unless set. Clones of the store are the same store, one for each worker.
+    pub fn store(mut self, store: impl Checkpointer + History + Clone) -> Self {
+        self.history = Arc::new(store.clone());
         self.keep = keep_in(store);
         self
     }
@@ -131,7 +142,7 @@ impl Server {
         if self.chat.is_none() && self.agent.is_none() {
             return Err(ServeError::NothingToServe);
         }
-        let (chat, agent, keep) = (self.chat, self.agent, self.keep);
+        let (chat, agent, keep, history) = (self.chat, self.agent, self.keep, self.history);
         let address = probe(self.config.listen)?;
         let config = Arc::new(Config { listen: address, ..self.config });
         let stop = CancellationToken::new();
@@ -151,11 +162,12 @@ impl Server {
         for (number, listener) in listeners.into_iter().enumerate() {
             let (config, runs, info) = (config.clone(), runs.clone(), info.clone());
             let (chat, agent, keep, stop) = (chat.clone(), agent.clone(), keep.clone(), stop.clone());
+            let history = history.clone();
             let (ready, is_ready) = mpsc::sync_channel(1);
             let work = move || {
                 let stopping = stop.clone();
                 let app = move || {
-                    let chat = chat.map(|chat| chat());
+                    let chat = chat.map(|chat| app::Chat::new(chat(), history, config.limits.history));
                     let agent =
                         agent.map(|agent| agent().map(|graph| keep(graph))).transpose().map_err(ServeError::Agent)?;
                     Ok(App { config, runs, chat, agent, tasks: TaskTracker::new(), stopping, info })

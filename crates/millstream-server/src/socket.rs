@@ -1,45 +1,48 @@
 //! `/ws/chat`: the simple protocol over WebSocket, plain or as `chat.v1.json`.
 
-use axum::extract::State;
+use std::sync::Arc;
+
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message as Frame, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::response::{IntoResponse, Response};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use millstream_protocol::simple::SUBPROTOCOL;
+use millstream_protocol::simple::{Question, SUBPROTOCOL};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use crate::app::App;
 use crate::config::Limits;
-use crate::http::Problem;
+use crate::http::{Problem, query};
 
 mod conversation;
 mod json;
 mod plain;
 
-/// `GET /ws/chat`, upgraded.
+/// `GET /ws/chat`, upgraded; `?thread_id=...` if the server is to keep the conversation.
 pub(crate) async fn upgrade(
     State(app): State<App>,
+    RawQuery(query): RawQuery,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
+) -> Result<Response, Problem> {
     if app.chat.is_none() {
-        return Problem::not_served("chat").into_response();
+        return Err(Problem::not_served("chat"));
     }
-    let Ok(upgrade) = upgrade else {
-        return Problem::bad_request("this path speaks WebSocket; connect with a WebSocket client").into_response();
-    };
+    let not_one = |_| Problem::bad_request("this path speaks WebSocket; connect with a WebSocket client");
+    let upgrade = upgrade.map_err(not_one)?;
+    let thread = Question::thread(query::value(query.as_deref(), "thread_id")?)?.map(Arc::from);
     let limit = app.config.limits.message;
     let upgrade = upgrade.protocols([SUBPROTOCOL]).max_message_size(limit).max_frame_size(limit);
     let json = upgrade.selected_protocol().is_some();
     let tasks = app.tasks.clone();
-    upgrade.on_upgrade(move |socket| {
+    Ok(upgrade.on_upgrade(move |socket| {
         // Tracked, so that a server that stops waits until its clients have been told.
         tasks.track_future(async move {
             let peer = Peer::new(socket, &app.config.limits);
-            if json { json::serve(app, peer).await } else { plain::serve(app, peer).await }
+            if json { json::serve(app, peer, thread).await } else { plain::serve(app, peer, thread).await }
         })
-    })
+    }))
 }
 
 /// The two halves of a socket, and whether the other side still answers.

@@ -6,16 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{self, BoxFuture};
-use millstream_core::{Error, ErrorKind, Result};
+use millstream_core::{Error, ErrorKind, History, MemoryHistory, Messages, Result};
 use uuid::Uuid;
 
 use super::{Change, Checkpoint, CheckpointMetadata, Checkpointer, NewCheckpoint, NewWrites, Stored, TaskWrite};
 
-/// Keeps checkpoints in memory. Clones share them.
+/// Keeps checkpoints in memory, and conversations of chains. Clones share them.
 ///
-/// A list that grows is kept once, however many checkpoints see a part of it.
+/// A list that grows is kept once, however many checkpoints see a part of it. Conversations have the bound of a [`MemoryHistory`]; checkpoints have none.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<HashMap<Arc<str>, Thread>>>);
+pub struct Memory {
+    threads: Arc<Mutex<HashMap<Arc<str>, Thread>>>,
+    conversations: MemoryHistory,
+}
 
 /// The graphs of a thread, by their namespaces.
 type Thread = HashMap<Arc<str>, BTreeMap<Uuid, Kept>>;
@@ -107,7 +110,7 @@ impl Memory {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Thread>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put_now(&self, new: NewCheckpoint) -> Result<()> {
@@ -198,6 +201,20 @@ impl Checkpointer for Memory {
     fn delete_thread<'a>(&'a self, thread: &'a str) -> BoxFuture<'a, Result<()>> {
         self.lock().remove(thread);
         future::ready(Ok(())).boxed()
+    }
+}
+
+impl History for Memory {
+    fn load(&self, session: &str) -> BoxFuture<'static, Result<Messages>> {
+        self.conversations.load(session)
+    }
+
+    fn append(&self, session: &str, messages: Messages) -> BoxFuture<'static, Result<()>> {
+        self.conversations.append(session, messages)
+    }
+
+    fn clear(&self, session: &str) -> BoxFuture<'static, Result<()>> {
+        self.conversations.clear(session)
     }
 }
 

@@ -4,9 +4,14 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-/// The question of a request, as it came, byte for byte.
+/// What a person asks, and in which conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Question(pub String);
+pub struct Question {
+    /// The question, as it came, byte for byte.
+    pub text: String,
+    /// The conversation that it belongs to; without one it stands alone.
+    pub thread: Option<String>,
+}
 
 /// What a person says to an agent, and in which conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,22 +53,34 @@ const QUESTION: Form = Form { field: "question", example: r#"{"question": "..."}
 const MESSAGE: Form = Form { field: "message", example: r#"{"message": "...", "thread_id": "..."}"# };
 const THREAD: &str = "thread_id";
 
+/// The longest name of a conversation, in bytes.
+const LONGEST_THREAD: usize = 256;
+
 impl Question {
-    /// Reads the question from a body `{"question": "..."}`; other fields are ignored.
+    /// Reads a body `{"question": "...", "thread_id": "..."}`, of which the second may be left out; other fields are ignored.
     ///
     /// # Errors
     /// What is wrong with the body.
     pub fn from_json(body: &[u8]) -> Result<Self, RequestError> {
         let mut fields = QUESTION.object(body)?;
-        QUESTION.spoken(QUESTION.text(&mut fields, QUESTION.field)?).map(Self)
+        let text = QUESTION.text(&mut fields, QUESTION.field)?;
+        Self::new(text, QUESTION.text(&mut fields, THREAD)?)
     }
 
     /// Takes a question that did not come in a body.
     ///
     /// # Errors
-    /// If there is none, or only white space.
-    pub fn new(question: Option<String>) -> Result<Self, RequestError> {
-        QUESTION.spoken(question).map(Self)
+    /// If there is none, if it is only white space, or if the conversation has no usable name.
+    pub fn new(question: Option<String>, thread: Option<String>) -> Result<Self, RequestError> {
+        Ok(Self { text: QUESTION.spoken(question)?, thread: Self::thread(thread)? })
+    }
+
+    /// Accepts the name of a conversation, if there is one.
+    ///
+    /// # Errors
+    /// If it is empty or too long.
+    pub fn thread(thread: Option<String>) -> Result<Option<String>, RequestError> {
+        thread.map(|thread| QUESTION.thread(thread)).transpose()
     }
 
     /// Accepts a text that asks something.
@@ -79,7 +96,7 @@ impl AgentRequest {
     /// The conversation of requests that name none.
     pub const DEFAULT_THREAD: &str = "default";
     /// The longest name of a conversation, in bytes.
-    pub const LONGEST_THREAD: usize = 256;
+    pub const LONGEST_THREAD: usize = LONGEST_THREAD;
 
     /// Reads a body `{"message": "...", "thread_id": "..."}`; other fields are ignored.
     ///
@@ -97,12 +114,8 @@ impl AgentRequest {
     /// If there is none, if it is only white space, or if the conversation has no usable name.
     pub fn new(message: Option<String>, thread: Option<String>) -> Result<Self, RequestError> {
         let message = MESSAGE.spoken(message)?;
-        let thread = thread.unwrap_or_else(|| Self::DEFAULT_THREAD.to_owned());
-        match thread.len() {
-            0 => Err(MESSAGE.error(THREAD, Wrong::Empty)),
-            1..=Self::LONGEST_THREAD => Ok(Self { message, thread }),
-            _ => Err(MESSAGE.error(THREAD, Wrong::TooLong)),
-        }
+        let thread = MESSAGE.thread(thread.unwrap_or_else(|| Self::DEFAULT_THREAD.to_owned()))?;
+        Ok(Self { message, thread })
     }
 }
 
@@ -136,6 +149,15 @@ impl Form {
             Some(Value::Object(_)) => "an object",
         };
         Err(self.error(field, Wrong::NotText(what)))
+    }
+
+    /// The name of a conversation.
+    fn thread(&'static self, thread: String) -> Result<String, RequestError> {
+        match thread.len() {
+            0 => Err(self.error(THREAD, Wrong::Empty)),
+            1..=LONGEST_THREAD => Ok(thread),
+            _ => Err(self.error(THREAD, Wrong::TooLong)),
+        }
     }
 
     /// The text that something is asked with.
@@ -173,7 +195,7 @@ impl fmt::Display for RequestError {
                 write!(f, "the {field:?} is empty; name the conversation, or leave the field out")
             }
             Wrong::Empty => write!(f, "the {field:?} is empty; ask something"),
-            Wrong::TooLong => write!(f, "the {field:?} is longer than {} bytes", AgentRequest::LONGEST_THREAD),
+            Wrong::TooLong => write!(f, "the {field:?} is longer than {LONGEST_THREAD} bytes"),
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Ask {
     pub id: String,
     /// The question.
     pub question: String,
+    /// The conversation that it belongs to, if the frame names one.
+    pub thread: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +49,7 @@ struct Form {
     r#type: String,
     id: Option<Value>,
     question: Option<Value>,
+    thread_id: Option<Value>,
     run: Option<String>,
     after: Option<Value>,
 }
@@ -73,7 +76,13 @@ impl ClientFrame {
                     Some(Value::String(question)) => Question::check(question).map_err(|error| error.to_string())?,
                     _ => return Err("a frame of type \"ask\" needs a \"question\" that is a text".to_owned()),
                 };
-                Ok(Self::Ask(Ask { id, question: question.to_owned() }))
+                let thread = match &form.thread_id {
+                    None => None,
+                    Some(Value::String(thread)) => Some(thread.clone()),
+                    Some(_) => return Err("the \"thread_id\" of an \"ask\" is a text, or left out".to_owned()),
+                };
+                let thread = Question::thread(thread).map_err(|error| error.to_string())?;
+                Ok(Self::Ask(Ask { id, question: question.to_owned(), thread }))
             }
             "stop" => Ok(Self::Stop { id: id()? }),
             "resume" => {
@@ -187,7 +196,7 @@ mod tests {
     #[test]
     fn frames_are_read_or_refused_with_a_sentence() {
         let ask = ClientFrame::parse(r#"{"type":"ask","id":"q1","question":"Why?"}"#).unwrap();
-        assert_eq!(ask, ClientFrame::Ask(Ask { id: "q1".to_owned(), question: "Why?".to_owned() }));
+        assert_eq!(ask, ClientFrame::Ask(Ask { id: "q1".to_owned(), question: "Why?".to_owned(), thread: None }));
         let resume = ClientFrame::parse(r#"{"type":"resume","id":"q1","after":17}"#).unwrap();
         assert_eq!(resume, ClientFrame::Resume { id: "q1".to_owned(), run: None, after: 17 });
         for (bad, why) in [

@@ -26,7 +26,7 @@ pub(crate) struct ServeArguments {
     /// The system prompt of the chat and of the agent.
     #[arg(long, value_name = "TEXT", default_value = "You are a helpful assistant.")]
     system: String,
-    /// Where the agent's conversations are kept: "sqlite:FILE", a file that is created if it is not there, or "memory:", which ends with the server.
+    /// Where conversations are kept: "sqlite:FILE", a file that is created if it is not there, or "memory:", which ends with the server.
     #[arg(long, value_name = "STORE", env = "MILLSTREAM_STORE", default_value = STORE, value_parser = store)]
     store: Store,
     /// An origin of another site whose pages may use this server, or "*" for all. May be given several times.

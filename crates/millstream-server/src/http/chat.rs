@@ -8,10 +8,10 @@ use millstream::Messages;
 use millstream_protocol::simple::Question;
 
 use super::{Problem, body, query, stream};
-use crate::app::App;
+use crate::app::{App, Talk};
 use crate::run::ViewKind;
 
-/// `POST /chat/stream` with `{"question": "..."}`. With a `Last-Event-ID` it comes back to a run, whatever the body says.
+/// `POST /chat/stream` with `{"question": "..."}`, and a `thread_id` if the server is to keep the conversation. With a `Last-Event-ID` it comes back to a run, whatever the body says.
 pub(crate) async fn by_post(
     State(app): State<App>,
     RawQuery(query): RawQuery,
@@ -25,14 +25,15 @@ pub(crate) async fn by_post(
     .await
 }
 
-/// `GET /chat/stream?question=...`, for `EventSource`.
+/// `GET /chat/stream?question=...&thread_id=...`, for `EventSource`.
 pub(crate) async fn by_get(
     State(app): State<App>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let query = query.as_deref();
-    answer(&app, query, &headers, || Ok(Question::new(query::value(query, "question")?)?)).await
+    let question = || Ok(Question::new(query::value(query, "question")?, query::value(query, "thread_id")?)?);
+    answer(&app, query, &headers, question).await
 }
 
 /// `HEAD`: what a stream would look like. It never starts a run.
@@ -50,7 +51,11 @@ async fn answer(
     if let Some(cursor) = stream::cursor(headers, query)? {
         return stream::resumed(app, cursor, form);
     }
-    let Question(question) = question()?;
-    let attached = app.ask(question, Messages::default(), app.config.linger)?;
+    let Question { text, thread } = question()?;
+    let talk = match thread {
+        Some(thread) => Talk::Kept(thread.into()),
+        None => Talk::Brought(Messages::default()),
+    };
+    let attached = app.ask(text, talk, app.config.linger)?;
     Ok(stream::started(app, attached, form).await)
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::rendering::ViewKind;
 use super::task::{Attached, ServerRun};
-use super::thread::Threads;
+use super::thread::{Thread, Threads};
 use crate::config::Limits;
 
 /// How many runs that are gone are remembered as such (410 rather than 404).
@@ -57,7 +57,7 @@ pub(crate) struct Start<'a> {
     /// What it answers, for those who remember conversations themselves.
     pub(crate) conversation: Messages,
     /// The conversation whose runs take turns, if it belongs to one.
-    pub(crate) thread: Option<Arc<str>>,
+    pub(crate) thread: Option<Thread>,
     pub(crate) linger: Option<Duration>,
 }
 
@@ -103,7 +103,7 @@ impl Runs {
         let (runs, largest_log) = (self.clone(), self.limits.log);
         tasks.spawn(async move {
             run.clone().drive(events, place, linger, largest_log).await;
-            runs.finished(&run, thread.as_deref());
+            runs.finished(&run, thread.as_ref());
         });
         Ok(attached)
     }
@@ -129,7 +129,7 @@ impl Runs {
         self.state().names.get(name).copied()
     }
 
-    fn finished(&self, run: &ServerRun, thread: Option<&str>) {
+    fn finished(&self, run: &ServerRun, thread: Option<&Thread>) {
         let mut state = self.state();
         state.running -= 1;
         thread.iter().for_each(|thread| state.threads.leave(thread));

@@ -5,9 +5,16 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+/// A conversation that the server keeps, by its name. Chats and agents have names of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Thread {
+    Chat(Arc<str>),
+    Agent(Arc<str>),
+}
+
 /// The conversations that have runs under way.
 #[derive(Debug, Default)]
-pub(super) struct Threads(HashMap<Arc<str>, Line>);
+pub(super) struct Threads(HashMap<Thread, Line>);
 
 /// The runs of a conversation that are under way or wait.
 #[derive(Debug, Default)]
@@ -29,7 +36,7 @@ pub(super) struct Turn {
 
 impl Threads {
     /// A place in the line of `thread`; `None` if one run is under way there and `waiting` others wait.
-    pub(super) fn join(&mut self, thread: &Arc<str>, waiting: usize) -> Option<Place> {
+    pub(super) fn join(&mut self, thread: &Thread, waiting: usize) -> Option<Place> {
         let line = self.0.entry(thread.clone()).or_default();
         if line.runs > waiting {
             return None;
@@ -39,7 +46,7 @@ impl Threads {
     }
 
     /// A run of `thread` is over.
-    pub(super) fn leave(&mut self, thread: &str) {
+    pub(super) fn leave(&mut self, thread: &Thread) {
         if let Some(line) = self.0.get_mut(thread) {
             line.runs -= 1;
             if line.runs == 0 {

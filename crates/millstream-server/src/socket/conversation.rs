@@ -1,10 +1,12 @@
-//! What a connection remembers: questions and their answers.
+//! What a connection remembers: questions and their answers, unless the server keeps them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use millstream::{Message, Messages, Outcome};
 use uuid::Uuid;
 
+use crate::app::Talk;
 use crate::run::ServerRun;
 
 /// The history of a connection: its turns, the oldest forgotten first when they become too many.
@@ -13,6 +15,8 @@ pub(super) struct Conversation {
     turns: VecDeque<Turn>,
     bytes: usize,
     limit: usize,
+    /// The conversation that the server keeps, if the connection is about one.
+    thread: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -24,21 +28,30 @@ struct Turn {
 }
 
 impl Conversation {
-    /// An empty history that keeps at most `limit` bytes of text.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { turns: VecDeque::new(), bytes: 0, limit }
+    /// An empty history that keeps at most `limit` bytes of text; or the conversation `thread`, which the server keeps.
+    pub(super) fn new(limit: usize, thread: Option<Arc<str>>) -> Self {
+        Self { turns: VecDeque::new(), bytes: 0, limit, thread }
     }
 
-    pub(super) fn history(&self) -> Messages {
+    /// What the next question belongs to.
+    pub(super) fn talk(&self) -> Talk {
+        match &self.thread {
+            Some(thread) => Talk::Kept(thread.clone()),
+            None => Talk::Brought(self.history()),
+        }
+    }
+
+    fn history(&self) -> Messages {
         self.turns.iter().flat_map(|turn| turn.messages.iter().cloned()).collect()
     }
 
-    /// Adds a run that is over, once. One that failed leaves no trace; one that was stopped leaves what it had said.
+    /// Adds a run that is over, once. One that failed leaves no trace; one that was stopped leaves what it had said. One of a conversation that the
+    /// server keeps is there already.
     pub(super) fn remember(&mut self, run: &ServerRun) {
         let kept = run.log.finished().is_some_and(|end| matches!(end.outcome, Outcome::Completed | Outcome::Cancelled));
         let answer = run.log.answer().map(|answer| answer.text()).unwrap_or_default();
         let known = self.turns.iter().any(|turn| turn.run == Some(run.id));
-        if !kept || known || answer.is_empty() {
+        if !kept || known || answer.is_empty() || run.conversation.is_empty() {
             return;
         }
         let (history, question) = run.conversation.split_at(run.conversation.len().saturating_sub(1));

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::conversation::Conversation;
 use super::{Lost, Peer, Received, STOPS};
-use crate::app::App;
+use crate::app::{App, Talk};
 use crate::http::Problem;
 use crate::run::{Attached, Found, ServerRun, ViewKind, Viewer};
 
@@ -28,9 +28,9 @@ enum Step {
 }
 
 /// Serves a connection until one side leaves. Its runs go on for the grace time, so that the client can come back to them.
-pub(super) async fn serve(app: App, peer: Peer) {
+pub(super) async fn serve(app: App, peer: Peer, thread: Option<Arc<str>>) {
     let answers = SelectAll::new();
-    let conversation = Conversation::new(app.config.limits.history);
+    let conversation = Conversation::new(app.config.limits.history, thread);
     let mut connection = Connection { app, conversation, known: HashMap::new(), reading: 0, answers };
     connection.serve(peer).await;
 }
@@ -81,7 +81,7 @@ impl Connection {
             Err(message) => return Some(bad_frame(&message)),
         };
         match frame {
-            ClientFrame::Ask(Ask { id, question }) => Some(self.ask(&id, question)),
+            ClientFrame::Ask(ask) => Some(self.ask(ask)),
             ClientFrame::Stop { id } => match self.known.get(id.as_str()) {
                 Some(run) => {
                     run.stop();
@@ -94,7 +94,9 @@ impl Connection {
         }
     }
 
-    fn ask(&mut self, id: &str, question: String) -> String {
+    fn ask(&mut self, ask: Ask) -> String {
+        let Ask { id, question, thread } = ask;
+        let id = id.as_str();
         if self.known.get(id).is_some_and(|run| run.log.finished().is_none()) {
             return refusal(
                 id,
@@ -105,7 +107,8 @@ impl Connection {
         if let Some(refused) = self.too_many(id) {
             return refused;
         }
-        match self.app.ask(question, self.conversation.history(), self.app.config.linger) {
+        let talk = thread.map_or_else(|| self.conversation.talk(), |thread| Talk::Kept(thread.into()));
+        match self.app.ask(question, talk, self.app.config.linger) {
             Ok(attached) => {
                 if id.len() >= CAPABILITY {
                     self.app.runs.name(id.to_owned(), attached.run().id);

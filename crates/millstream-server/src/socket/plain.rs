@@ -1,6 +1,7 @@
 //! The plain form: a text is a question, its answer is texts and then `[DONE]`. One answer at a time, in order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{Message as Frame, Utf8Bytes};
@@ -15,15 +16,15 @@ use crate::app::App;
 use crate::run::{ViewKind, Viewer};
 
 /// Serves a connection until one side leaves. Leaving stops the answer that is under way: this form has no way to come back to it.
-pub(super) async fn serve(app: App, mut peer: Peer) {
-    let mut conversation = Conversation::new(app.config.limits.history);
+pub(super) async fn serve(app: App, mut peer: Peer, thread: Option<Arc<str>>) {
+    let mut conversation = Conversation::new(app.config.limits.history, thread);
     let mut waiting: VecDeque<Utf8Bytes> = VecDeque::new();
     let mut answer: Option<Viewer> = None;
     loop {
         if answer.is_none()
             && let Some(question) = waiting.pop_front()
         {
-            match app.ask(question.as_str().to_owned(), conversation.history(), Some(Duration::ZERO)) {
+            match app.ask(question.as_str().to_owned(), conversation.talk(), Some(Duration::ZERO)) {
                 Ok(attached) => answer = Some(Viewer::new(attached, ViewKind::PlainTexts, Position::START)),
                 Err(_) => return peer.outgoing.close(1013, "the server is busy; try again in a moment").await,
             }
