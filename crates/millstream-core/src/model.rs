@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::chain::Chain;
 use crate::cache::ResponseCache;
+use crate::chain::Chain;
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Kind;

@@ -47,8 +47,9 @@ pub mod prelude {
     pub use futures_util::{Stream, StreamExt, TryStreamExt};
     pub use millstream_core::{
         AnyJson, Assign, Body, Branch, Chain, Chunk, Cx, Demo, Document, Error, Event, Examples, Json, Lambda, Message,
-        Messages, Model, Parallel, Passthrough, Pick, Placeholder, Prompt, RateLimit, Result, Retrieval, Retriever, Retry,
-        Runnable, Text, TextParser, Tool, ToolCall, Typed, Vars, add_messages, format_documents, tool, tools, vars,
+        Messages, Model, Parallel, Passthrough, Pick, Placeholder, Prompt, RateLimit, Result, Retrieval, Retriever,
+        Retry, Runnable, Text, TextParser, Tool, ToolCall, Typed, Vars, add_messages, format_documents, tool, tools,
+        vars,
     };
     pub use millstream_graph::{Agent, Chat, Command, END, Item, Mode, START, State, StateGraph, append, react};
     pub use millstream_store::{FullText, Sqlite};
