@@ -53,7 +53,9 @@ enum Form {
 impl<I: Streamed, O: Streamed> Chain<I, O> {
     /// One step as it is.
     pub(crate) fn from_step(step: impl Runnable<Input = I, Output = O>) -> Self {
-        Self::from_function(step.label(), move |input, cx| step.transform(input, cx))
+        let label = step.label();
+        let body: Body<I, O> = Arc::new(move |input, cx, _| step.output(input, cx.clone()));
+        Self { label, body, form: Form::Step }
     }
 
     /// One step that is a function.
@@ -154,8 +156,12 @@ impl<I: Streamed, O: Streamed> Runnable for Chain<I, O> {
     }
 
     fn transform(&self, input: Input<I>, cx: Cx) -> Chunks<O> {
+        self.output(input, cx).into_chunks()
+    }
+
+    fn output(&self, input: Input<I>, cx: Cx) -> Input<O> {
         let input = if self.form == Form::Step { input } else { input.passed_on(&cx) };
-        (self.body)(input, &cx, 0).into_chunks()
+        (self.body)(input, &cx, 0)
     }
 
     fn into_sequence(self) -> Self {

@@ -10,14 +10,13 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Channels, Event, Kind, Metadata, Scope};
 use crate::filter::EventFilter;
+use crate::queue::{Queue, Refused};
 use crate::usage::Ledger;
 
 /// The name of the error of an answer to a question that asked for something else: no tool can mend it, and no model.
@@ -67,7 +66,7 @@ pub(crate) struct RunContext {
     pub(crate) channels: Channels,
     pub(crate) filter: EventFilter,
     pub(crate) choices: Choices,
-    pub(crate) events: Option<mpsc::Sender<Event>>,
+    pub(crate) events: Option<Arc<Queue>>,
     pub(crate) ended: AtomicBool,
     pub(crate) ledger: Ledger,
 }
@@ -367,7 +366,13 @@ impl Cx {
     pub fn write_blocking(&self, value: impl Serialize) -> Result<()> {
         self.check_open()?;
         match (self.custom(value)?, &self.run.events) {
-            (Some(body), Some(events)) => events.blocking_send(self.event(body)).map_err(|_| run_ended()),
+            (Some(body), Some(events)) => {
+                if events.send_blocking(self.event(body)) {
+                    Ok(())
+                } else {
+                    Err(run_ended())
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -377,7 +382,7 @@ impl Cx {
     /// # Errors
     /// `run_ended` after the end of the run.
     pub async fn emit(&self, body: Body) -> Result<()> {
-        match self.offer(body)? {
+        match self.offer(|| body)? {
             Some(place) => place.await,
             None => Ok(()),
         }
@@ -385,16 +390,19 @@ impl Cx {
 
     /// [`emit`](Self::emit) for streams that are written by hand: nothing if the event has gone out, as it nearly always has; else the wait for its place,
     /// boxed so that the future of whoever emits is small.
-    pub(crate) fn offer(&self, body: Body) -> Result<Option<BoxFuture<'static, Result<()>>>> {
-        self.check_open()?;
-        let Some(events) = &self.run.events else { return Ok(None) };
-        match events.try_send(self.event(body)) {
+    #[inline]
+    pub(crate) fn offer(&self, body: impl FnOnce() -> Body) -> Result<Option<BoxFuture<'static, Result<()>>>> {
+        let Some(events) = &self.run.events else {
+            self.check_open()?;
+            return Ok(None);
+        };
+        match events.push(|| self.event(body())) {
             Ok(()) => Ok(None),
-            Err(TrySendError::Full(event)) => {
-                let events = events.clone();
-                Ok(Some(async move { events.send(event).await.map_err(|_| run_ended()) }.boxed()))
+            Err(Refused::Full(event)) => {
+                let placed = events.clone().send(event);
+                Ok(Some(placed.map(|is_placed| if is_placed { Ok(()) } else { Err(run_ended()) }).boxed()))
             }
-            Err(TrySendError::Closed(_)) => Err(run_ended()),
+            Err(Refused::Closed) => Err(run_ended()),
         }
     }
 
@@ -405,6 +413,7 @@ impl Cx {
         Ok(Some(Body::Custom { value: json(value)? }))
     }
 
+    #[inline]
     fn event(&self, body: Body) -> Event {
         Event::new(self.scope.clone(), body)
     }

@@ -18,11 +18,15 @@ pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::In
     let is_invoked = cx.scope().invoked;
     let output = if cx.wants(Channels::RUNNABLES) {
         let telling = runnable.label().telling;
-        let (given, gives) = (input.seen(), Seen::default());
-        let chunks = runnable.transform(input, cx.clone());
+        let given = input.seen();
+        let inside = runnable.output(input, cx.clone());
+        // Of a sequence the last step has put it together.
+        let made = inside.made();
+        let gives = made.clone().unwrap_or_default();
         let observed = Observed::<R::Output> {
-            chunks: Some(chunks),
-            fold: Some(Default::default()),
+            chunks: Some(inside.into_chunks()),
+            fold: made.is_none().then(Default::default),
+            is_over: false,
             tells: cx.tells() && telling != Telling::Itself,
             tells_chunks: !is_invoked && comes_in_pieces(telling, &cx),
             cx,
@@ -32,7 +36,7 @@ pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::In
         };
         Input::<R::Output>::from_chunks(observed.boxed()).with_seen(Some(gives))
     } else {
-        Input::from_chunks(runnable.transform(input, cx))
+        runnable.output(input, cx)
     };
     if is_invoked { output.waited_for() } else { output }
 }
@@ -47,7 +51,9 @@ fn comes_in_pieces(telling: Telling, cx: &Cx) -> bool {
 struct Observed<T: Streamed> {
     /// Nothing once it has ended.
     chunks: Option<Chunks<T>>,
+    /// Puts together what nobody inside does.
     fold: Option<T::Fold>,
+    is_over: bool,
     tells: bool,
     tells_chunks: bool,
     cx: Cx,
@@ -68,20 +74,30 @@ impl<T: Streamed> Observed<T> {
         Poll::Ready(Some(Err(error)))
     }
 
-    /// What is told of a chunk.
-    fn note(&mut self, chunk: &T::Chunk) -> Result<Option<Body>> {
+    /// Tells of a chunk.
+    fn tell(&mut self, chunk: &T::Chunk) -> Result<Option<BoxFuture<'static, Result<()>>>> {
         if let Some(fold) = &mut self.fold {
             fold.push(chunk.clone())?;
         }
-        Ok((self.tells && self.tells_chunks).then(|| Body::RunnableChunk { chunk: T::piece(chunk) }))
+        if !self.tells || !self.tells_chunks {
+            return Ok(None);
+        }
+        self.cx.offer(|| Body::RunnableChunk { chunk: T::piece(chunk) })
     }
 
-    /// What is told of the end.
-    fn end(&mut self) -> Result<Option<Body>> {
-        let Some(fold) = self.fold.take() else { return Ok(None) };
-        let output = fold.finish()?.into_payload();
-        let _ = self.gives.set(output.clone());
-        Ok(self.tells.then(|| Body::RunnableFinished { input: self.given.get().cloned(), output }))
+    /// Tells of the end.
+    fn end(&mut self) -> Result<Option<BoxFuture<'static, Result<()>>>> {
+        if std::mem::replace(&mut self.is_over, true) {
+            return Ok(None);
+        }
+        if let Some(fold) = self.fold.take() {
+            let _ = self.gives.set(fold.finish()?.into_payload());
+        }
+        let Some(output) = self.gives.get().cloned() else { return Ok(None) };
+        if !self.tells {
+            return Ok(None);
+        }
+        self.cx.offer(|| Body::RunnableFinished { input: self.given.get().cloned(), output })
     }
 }
 
@@ -101,15 +117,14 @@ impl<T: Streamed> Stream for Observed<T> {
             }
             let Some(chunks) = &mut this.chunks else { return Poll::Ready(None) };
             let chunk = ready!(chunks.poll_next_unpin(task)).transpose();
-            let said = match &chunk {
-                Ok(Some(chunk)) => this.note(chunk),
+            let place = match &chunk {
+                Ok(Some(chunk)) => this.tell(chunk),
                 Ok(None) => {
                     this.chunks = None;
                     this.end()
                 }
                 Err(_) => Ok(None),
             };
-            let place = said.and_then(|body| body.map_or(Ok(None), |body| this.cx.offer(body)));
             match (chunk, place) {
                 (Ok(chunk), Ok(None)) => return Poll::Ready(chunk.map(Ok)),
                 (Ok(chunk), Ok(Some(place))) => this.waiting = Some(Waiting { chunk, place }),

@@ -194,6 +194,11 @@ impl<T: Streamed> Input<T> {
         seen
     }
 
+    /// Where the whole will be, if somebody puts it together in any case.
+    pub(crate) fn made(&self) -> Option<Seen> {
+        self.seen.clone()
+    }
+
     /// The same, with its whole told by somebody who puts the pieces together in any case.
     pub(crate) fn with_seen(mut self, seen: Option<Seen>) -> Self {
         self.seen = seen;

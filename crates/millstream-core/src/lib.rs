@@ -30,6 +30,7 @@ mod part;
 mod payload;
 mod piece;
 mod prompt;
+mod queue;
 mod retrieve;
 mod run;
 mod runnable;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{Stream, StreamExt};
 use serde_json::Value;
-use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use uuid::Uuid;
 
@@ -17,6 +16,7 @@ use crate::event::Channels;
 use crate::execute::execute;
 use crate::filter::EventFilter;
 use crate::input::Input;
+use crate::queue::Queue;
 use crate::runnable::{Runnable, fold};
 use crate::streamed::{Chunks, Streamed};
 
@@ -25,9 +25,6 @@ mod events;
 
 pub use blocking::Blocking;
 pub use events::Events;
-
-/// How many events may wait for the reader of [`Run::events`]. It is read in the same task, so this only bounds one burst.
-const EVENT_QUEUE: usize = 64;
 
 /// A run that has been described and not yet started.
 ///
@@ -133,16 +130,24 @@ impl<O: Streamed> Run<O> {
     /// Everything that happens, in order: first [`Started`](crate::Body::Started), last [`Finished`](crate::Body::Finished). A run that did
     /// not complete says so in that last event, and then as the stream's error, so that `?` cannot miss it.
     pub fn events(self) -> Events {
-        let (sender, receiver) = mpsc::channel(EVENT_QUEUE);
+        let queue = Arc::new(Queue::default());
         let quiet = RunContext::new(self.cancel.unwrap_or_default(), self.choices);
-        let run = RunContext { channels: self.channels, filter: self.filter, events: Some(sender), ..quiet };
+        let run = RunContext { channels: self.channels, filter: self.filter, events: Some(queue.clone()), ..quiet };
         let run = Arc::new(run);
         let cx = Cx::root(run.clone(), self.id, self.label, false);
         let scope = cx.scope().clone();
         // Started when first polled, so that whatever user code does there counts as part of the run.
-        let start = self.start;
-        let chunks = stream::once(async move { start(cx) }).flatten().map(|chunk| chunk.map(drop));
-        Events::new(run, scope, chunks.boxed(), receiver)
+        let (mut start, mut chunks) = (Some((self.start, cx)), None);
+        let execution = move |task: &mut Context<'_>| {
+            if let Some((start, cx)) = start.take() {
+                chunks = Some(start(cx));
+            }
+            match &mut chunks {
+                Some(chunks) => chunks.poll_next_unpin(task).map(|chunk| chunk.map(|chunk| chunk.map(drop))),
+                None => Poll::Ready(None),
+            }
+        };
+        Events::new(run, scope, Box::new(execution), queue)
     }
 }
 

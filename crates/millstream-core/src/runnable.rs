@@ -96,6 +96,12 @@ pub trait Runnable: Send + Sync + 'static {
         self.into_sequence().pipe(next)
     }
 
+    /// The output with the whole of it, as soon as somebody inside has put it together. Not for callers: [`transform`](Self::transform) is.
+    #[doc(hidden)]
+    fn output(&self, input: Input<Self::Input>, cx: Cx) -> Input<Self::Output> {
+        Input::from_chunks(self.transform(input, cx))
+    }
+
     /// This step as a sequence that can grow. Not for callers: [`pipe`](Self::pipe) is.
     #[doc(hidden)]
     fn into_sequence(self) -> Chain<Self::Input, Self::Output>

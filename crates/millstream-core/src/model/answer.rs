@@ -82,7 +82,7 @@ impl Stream for Answer {
         if !this.is_watched {
             return Poll::Ready(Some(Ok(chunk)));
         }
-        match this.cx.offer(Body::Message { chunk: chunk.clone() }) {
+        match this.cx.offer(|| Body::Message { chunk: chunk.clone() }) {
             Ok(None) => Poll::Ready(Some(Ok(chunk))),
             Ok(Some(place)) => {
                 this.waiting = Some((chunk, place));

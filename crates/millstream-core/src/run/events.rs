@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
-use futures_util::stream::BoxStream;
-use tokio::sync::mpsc;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use uuid::Uuid;
 
 use crate::cx::RunContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Body, Event, Finished, Outcome, Scope};
+use crate::filter::EventFilter;
 use crate::message::Finish;
 use crate::part::{OpenMessage, Part};
+use crate::queue::Queue;
+
+/// Goes on with a run, by one piece of its output.
+type Execution = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<()>>> + Send>;
 
 /// What happens in a run. Stop polling to pause; drop to cancel.
 ///
@@ -26,9 +29,13 @@ use crate::part::{OpenMessage, Part};
 pub struct Events {
     run: Arc<RunContext>,
     scope: Arc<Scope>,
-    execution: Option<BoxStream<'static, Result<()>>>,
-    emitted: mpsc::Receiver<Event>,
+    execution: Option<Execution>,
+    queue: Arc<Queue>,
+    /// What was taken out of the queue and not read yet.
+    emitted: VecDeque<Result<Event>>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whether nothing is filtered out.
+    tells_all: bool,
     open: Vec<(Arc<Scope>, OpenMessage)>,
     last: VecDeque<Result<Event>>,
     error: Option<Error>,
@@ -36,20 +43,18 @@ pub struct Events {
 }
 
 impl Events {
-    pub(super) fn new(
-        run: Arc<RunContext>,
-        scope: Arc<Scope>,
-        execution: BoxStream<'static, Result<()>>,
-        emitted: mpsc::Receiver<Event>,
-    ) -> Self {
+    pub(super) fn new(run: Arc<RunContext>, scope: Arc<Scope>, execution: Execution, queue: Arc<Queue>) -> Self {
         let stopped = Box::pin(run.cancel.clone().cancelled_owned());
+        let tells_all = run.filter == EventFilter::new();
         let started = Event { scope: scope.clone(), body: Body::Started };
         Self {
             run,
             scope,
             execution: Some(execution),
-            emitted,
+            queue,
+            emitted: VecDeque::new(),
             stopped,
+            tells_all,
             open: Vec::new(),
             last: VecDeque::from([Ok(started)]),
             error: None,
@@ -69,26 +74,12 @@ impl Events {
         }
     }
 
-    /// Keeps account of what must be closed at the end.
-    fn observe(&mut self, event: &Event) {
-        let Body::Message { chunk } = &event.body else { return };
-        for part in chunk {
-            let at = self.open.iter().position(|(scope, _)| Arc::ptr_eq(scope, &event.scope));
-            match (part, at) {
-                (Part::Start { .. }, _) => self.open.push((event.scope.clone(), OpenMessage::default())),
-                (Part::End { .. }, Some(at)) => drop(self.open.swap_remove(at)),
-                (part, Some(at)) => self.open[at].1.observe(part),
-                (_, None) => {}
-            }
-        }
-    }
-
     /// Ends the execution; what it has already emitted still counts.
     fn end(&mut self, error: Option<Error>) {
         self.execution = None;
         self.error = error;
         self.run.end();
-        self.emitted.close();
+        self.queue.close();
     }
 
     /// The last words: open messages are closed, then the run is.
@@ -126,44 +117,52 @@ impl Stream for Events {
             if this.done {
                 return Poll::Ready(None);
             }
-            if this.execution.is_some() && this.run.cancel.is_cancelled() {
-                this.end(Some(Error::cancelled()));
-            }
             // What was emitted goes out before the execution goes on: the reader's pace is the run's.
-            let queue = this.emitted.poll_recv(task);
-            if let Poll::Ready(Some(event)) = queue {
-                this.observe(&event);
-                if !this.run.filter.allows_event(&event) {
-                    continue;
+            if this.emitted.is_empty() {
+                this.queue.take(&mut this.emitted);
+            }
+            if let Some(Ok(event)) = this.emitted.front() {
+                observe(&mut this.open, event);
+                if this.tells_all || this.run.filter.allows_event(event) {
+                    return Poll::Ready(this.emitted.pop_front());
                 }
-                return Poll::Ready(Some(Ok(event)));
+                this.emitted.pop_front();
+                continue;
             }
             let Some(execution) = &mut this.execution else {
-                // The queue is closed; `Pending` can only mean that a sender holds a place and is about to fill it.
-                std::task::ready!(queue);
                 this.finish();
                 continue;
             };
-            // Whoever cancels wakes the reader: needed only where the reader may have to wait.
-            if Future::poll(this.stopped.as_mut(), task).is_ready() {
+            if this.run.cancel.is_cancelled() {
+                this.end(Some(Error::cancelled()));
                 continue;
             }
-            match guarded(|| execution.as_mut().poll_next(task)) {
+            match guarded(|| execution(task)) {
                 Poll::Ready(Some(Ok(()))) => {}
                 Poll::Ready(Some(Err(error))) => this.end(Some(error)),
                 Poll::Ready(None) => this.end(None),
-                // Not `poll_recv` again: out of its task's budget it would answer `Pending` for ever.
-                Poll::Pending => match this.emitted.try_recv() {
-                    Ok(event) => {
-                        this.observe(&event);
-                        if !this.run.filter.allows_event(&event) {
-                            continue;
-                        }
-                        return Poll::Ready(Some(Ok(event)));
+                // Whoever emits or cancels wakes the reader.
+                Poll::Pending => {
+                    let is_stopped = Future::poll(this.stopped.as_mut(), task).is_ready();
+                    if !is_stopped && this.queue.waits(task.waker()) {
+                        return Poll::Pending;
                     }
-                    Err(_) => return Poll::Pending,
-                },
+                }
             }
+        }
+    }
+}
+
+/// Keeps account of what must be closed at the end.
+fn observe(open: &mut Vec<(Arc<Scope>, OpenMessage)>, event: &Event) {
+    let Body::Message { chunk } = &event.body else { return };
+    for part in chunk {
+        let at = open.iter().position(|(scope, _)| Arc::ptr_eq(scope, &event.scope));
+        match (part, at) {
+            (Part::Start { .. }, _) => open.push((event.scope.clone(), OpenMessage::default())),
+            (Part::End { .. }, Some(at)) => drop(open.swap_remove(at)),
+            (part, Some(at)) => open[at].1.observe(part),
+            (_, None) => {}
         }
     }
 }
@@ -179,5 +178,6 @@ fn guarded(poll: impl FnOnce() -> Poll<Option<Result<()>>>) -> Poll<Option<Resul
 impl Drop for Events {
     fn drop(&mut self) {
         self.run.end();
+        self.queue.close();
     }
 }
