@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use millstream_conformance::check::{Report, check, check_output, own_folder};
+use millstream_conformance::check::{Report, check, check_output, own_allowed, own_folder};
 use millstream_conformance::run::run_file;
 
 /// Runs conformance cases.
@@ -21,6 +21,9 @@ struct Arguments {
     /// Runs all cases of a folder with `cases` and `expected` (this package's if none is named) and compares.
     #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with = "files")]
     check: Option<Option<PathBuf>>,
+    /// With --check: a case in which it is right to differ, besides those in `allowed.txt`. May be said more than once.
+    #[arg(long, value_name = "NAME", requires = "check")]
+    allow: Vec<String>,
     /// With --check: compares the documents in this file instead of running the cases.
     #[arg(long, value_name = "FILE", requires = "check")]
     output: Option<PathBuf>,
@@ -30,7 +33,7 @@ struct Arguments {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.check {
-        Some(folder) => report(folder.unwrap_or_else(own_folder), arguments.output).await,
+        Some(folder) => report(folder.unwrap_or_else(own_folder), arguments.output, arguments.allow).await,
         None => print(&arguments.files).await,
     };
     done.unwrap_or_else(|problem| {
@@ -53,7 +56,7 @@ async fn print(files: &[PathBuf]) -> Result<ExitCode, String> {
     Ok(if unreadable { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-async fn report(folder: PathBuf, output: Option<PathBuf>) -> Result<ExitCode, String> {
+async fn report(folder: PathBuf, output: Option<PathBuf>, allow: Vec<String>) -> Result<ExitCode, String> {
     let report: Report = match output {
         Some(file) => {
             let text = std::fs::read_to_string(&file)
@@ -62,6 +65,8 @@ async fn report(folder: PathBuf, output: Option<PathBuf>) -> Result<ExitCode, St
         }
         None => check(&folder).await?,
     };
+    let allow = allow.into_iter().map(|name| (name, "--allow".to_owned()));
+    let report = report.allowing(own_allowed()).allowing(allow);
     write!(std::io::stdout(), "{report}").map_err(|error| error.to_string())?;
     Ok(if report.has_failures() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

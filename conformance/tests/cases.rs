@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use millstream_conformance::case::Case;
-use millstream_conformance::check::{case_files, check, check_recorded, own_folder};
+use millstream_conformance::check::{case_files, check, check_recorded, own_allowed, own_folder};
 use millstream_conformance::run::{read_json, run_case};
 use serde_json::json;
 
@@ -50,6 +50,14 @@ async fn the_list_of_passing_cases_is_what_passes() {
     assert!(lost.is_empty(), "these cases are in passing.txt and do not pass: {lost:?}\n{report}");
     let won: Vec<_> = passing.difference(&listed).collect();
     assert!(won.is_empty(), "these cases pass: add them to passing.txt: {won:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_fails_is_listed_with_its_reason_and_nothing_else_is() {
+    let report = check(&own_folder()).await.unwrap();
+    let failing: Vec<&str> = report.failing().collect();
+    assert_eq!(failing, own_allowed().keys().collect::<Vec<_>>(), "\n{report}");
+    assert!(report.has_failures() && !report.allowing(own_allowed()).has_failures());
 }
 
 #[tokio::test(start_paused = true)]
