@@ -205,6 +205,12 @@ impl Error {
         self.edit(|repr| repr.request_id = id)
     }
 
+    /// Adds whether a part of the answer had been seen.
+    #[must_use]
+    pub(crate) fn seen_in_part(self, is_partial: bool) -> Self {
+        if self.0.is_partial == is_partial || !is_partial { self } else { self.edit(|repr| repr.is_partial = true) }
+    }
+
     /// Adds which attempt failed, counted from 1, and whether a part of its answer had been seen.
     #[must_use]
     pub(crate) fn after(self, attempt: u32, is_partial: bool) -> Self {

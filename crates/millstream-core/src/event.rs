@@ -134,6 +134,14 @@ pub enum Body {
         /// By how much.
         chunk: Chunk,
     },
+    /// An answer begins again: what was told of it so far is void (R06). Told where that is asked for, by
+    /// [`Fallbacks::restarting`](crate::Fallbacks::restarting) and [`Retried::restarting`](crate::Retried::restarting).
+    Restarted {
+        /// The execution whose answer, as far as it had come, is void.
+        superseded: Uuid,
+        /// Which attempt begins, counted from 1.
+        attempt: u32,
+    },
     /// A graph's node has returned a message that was not in its input. Whoever shows messages shows it if no model has told it before.
     MessageReturned {
         /// The message.

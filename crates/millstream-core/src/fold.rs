@@ -8,6 +8,9 @@ use crate::part::{Blank, BlockKind, Delta, Part};
 
 /// Adds parts up to a [`Message`].
 ///
+/// A start before the end of what has started is that of another attempt, in whose place the message then is
+/// ([`Fallbacks::restarting`](crate::Fallbacks::restarting)).
+///
 /// Deltas are appended in place, so that an answer of n bytes costs O(n). What [`MessageFold::finish`] gives is what awaiting the
 /// same call gives; a fold without its end is `truncated`, and [`MessageFold::partial`] gives what came before.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +42,9 @@ impl MessageFold {
 
     fn push_part(&mut self, part: &Part) -> Result<()> {
         match part {
-            Part::Start { id, role } if self.message.is_none() => {
+            // A message that begins again is another attempt: what came before is void.
+            Part::Start { id, role } if !self.ended => {
+                *self = Self::default();
                 let id = (!id.is_empty()).then(|| id.to_string());
                 self.message = Some(Message { id, ..Message::new(*role, "") });
             }

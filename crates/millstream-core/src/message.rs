@@ -107,6 +107,17 @@ pub enum Finish {
     Truncated,
 }
 
+impl Finish {
+    /// How a message ends whose run fails with `error` in between.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error.kind() {
+            ErrorKind::Cancelled => Self::Cancelled,
+            ErrorKind::Truncated => Self::Truncated,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// One message of a conversation.
 ///
 /// Its JSON is LangChain's: `{"type":"human","content":"hi"}`, with a list of blocks as content where text is not all. What is read is

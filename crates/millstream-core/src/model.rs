@@ -157,6 +157,13 @@ impl Model {
         Self { options: Arc::new(options), ..self }
     }
 
+    /// The same model, whose answers end before any of these texts.
+    #[must_use]
+    pub fn with_stop(mut self, texts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Arc::make_mut(&mut self.options).stop = texts.into_iter().map(Into::into).collect();
+        self
+    }
+
     /// The same model with tools that it may wish to call.
     #[must_use]
     pub fn with_tools(mut self, tools: impl IntoIterator<Item = ToolSpec>) -> Self {

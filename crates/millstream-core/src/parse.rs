@@ -10,6 +10,7 @@ mod comma_list;
 mod list;
 mod markdown_list;
 mod numbered_list;
+mod once;
 mod open_call;
 mod partial;
 mod text;

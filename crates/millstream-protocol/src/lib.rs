@@ -11,8 +11,10 @@ pub mod simple;
 pub mod sse;
 pub mod stream_modes;
 
+mod events_version;
 mod frames;
 mod position;
 
+pub use events_version::EventsVersion;
 pub use frames::{FrameMark, FrameWriter, Frames, View};
 pub use position::{Cursor, CursorError, Position};

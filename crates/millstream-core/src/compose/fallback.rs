@@ -4,13 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
+use uuid::Uuid;
 
 use crate::chain::Chain;
 use crate::cx::{Cx, Label};
 use crate::error::{Error, Result};
-use crate::event::Kind;
+use crate::event::{Body, Channels, Kind};
 use crate::execute::execute;
 use crate::input::Input;
+use crate::message::Message;
 use crate::runnable::Runnable;
 use crate::streamed::{Chunks, Streamed};
 
@@ -38,12 +40,23 @@ pub struct Fallbacks<I: Streamed, O: Streamed> {
     alternatives: Vec<Chain<I, O>>,
     handles: Option<Handles>,
     tell: Option<Tell<I>>,
+    restarts: bool,
+}
+
+impl<I: Streamed> Fallbacks<I, Message> {
+    /// Also begins again when something of the answer has been seen. The new answer begins with a start of its own, and whoever adds the pieces up gets
+    /// the new answer alone; [`Body::Restarted`] tells readers of events which attempt is void. A parser behind it has given on what cannot be taken
+    /// back: there the run fails.
+    #[must_use]
+    pub fn restarting(self) -> Self {
+        Self { restarts: true, ..self }
+    }
 }
 
 impl<I: Streamed, O: Streamed> Fallbacks<I, O> {
     /// A runnable, and nothing yet in its place.
     pub fn of(runnable: impl Runnable<Input = I, Output = O>) -> Self {
-        Self { alternatives: vec![Chain::from_step(runnable)], handles: None, tell: None }
+        Self { alternatives: vec![Chain::from_step(runnable)], handles: None, tell: None, restarts: false }
     }
 
     /// What runs when everything before has failed.
@@ -97,28 +110,34 @@ impl<I: Streamed, O: Streamed> Runnable for Fallbacks<I, O> {
                     _ => input.clone(),
                 };
                 let inside = cx.child(runnable.label());
+                let superseded = inside.scope().run_id;
                 let mut output = execute(runnable, Input::from_whole(given), inside).into_chunks();
                 let mut unseen = Vec::new();
-                match first_visible::<O>(&mut output, &mut unseen).await {
-                    Ok(()) => {
-                        for chunk in unseen {
-                            yield chunk;
-                        }
-                        while let Some(chunk) = output.try_next().await.map_err(|error| error.after(attempt, true))? {
-                            yield chunk;
-                        }
-                        return;
+                let begun = first_visible::<O>(&mut output, &mut unseen).await;
+                let mut failed = begun.err().map(|error| (error, false));
+                if failed.is_none() {
+                    for chunk in unseen {
+                        yield chunk;
                     }
-                    Err(error) => {
-                        let is_handled = fallbacks.handles(&error);
-                        let error = error.after(attempt, false);
-                        first.get_or_insert_with(|| error.clone());
-                        if !is_handled {
-                            Err(error.clone())?;
+                    loop {
+                        match output.try_next().await {
+                            Ok(Some(chunk)) => yield chunk,
+                            Ok(None) => return,
+                            Err(error) => break failed = Some((error, true)),
                         }
-                        last = Some(error);
                     }
                 }
+                let Some((error, is_partial)) = failed else { return };
+                let is_handled = fallbacks.handles(&error) && (!is_partial || fallbacks.restarts);
+                let error = error.after(attempt, is_partial);
+                first.get_or_insert_with(|| error.clone());
+                if !is_handled {
+                    Err(error.clone())?;
+                }
+                if is_partial && fallbacks.alternatives.len() > attempt as usize {
+                    restart(&cx, superseded, attempt + 1).await?;
+                }
+                last = Some(error);
             }
             if let Some(error) = first {
                 Err(error)?;
@@ -126,6 +145,14 @@ impl<I: Streamed, O: Streamed> Runnable for Fallbacks<I, O> {
         };
         output.boxed()
     }
+}
+
+/// Tells that an answer begins again.
+pub(super) async fn restart(cx: &Cx, superseded: Uuid, attempt: u32) -> Result<()> {
+    if !cx.wants(Channels::MESSAGES) {
+        return Ok(());
+    }
+    cx.emit(Body::Restarted { superseded, attempt }).await
 }
 
 /// Reads as far as the first chunk that anybody would see, or to the end.

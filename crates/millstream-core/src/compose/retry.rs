@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 
-use super::fallback::first_visible;
+use super::fallback::{first_visible, restart};
 use crate::chain::Chain;
 use crate::cx::{Cx, Label};
 use crate::error::Error;
 use crate::execute::execute;
 use crate::input::Input;
+use crate::message::Message;
 use crate::runnable::Runnable;
 use crate::streamed::{Chunks, Streamed};
 
@@ -85,11 +86,20 @@ pub struct Retried<I: Streamed, O: Streamed> {
     runnable: Chain<I, O>,
     retry: Retry,
     is_for_streams: bool,
+    restarts: bool,
+}
+
+impl<I: Streamed> Retried<I, Message> {
+    /// Also tries again when something of the answer has been seen: see [`Fallbacks::restarting`](super::Fallbacks::restarting).
+    #[must_use]
+    pub fn restarting(self) -> Self {
+        Self { restarts: true, ..self }
+    }
 }
 
 impl<I: Streamed, O: Streamed> Retried<I, O> {
     pub(crate) fn new(runnable: impl Runnable<Input = I, Output = O>, retry: Retry) -> Self {
-        Self { runnable: Chain::from_step(runnable), retry, is_for_streams: true }
+        Self { runnable: Chain::from_step(runnable), retry, is_for_streams: true, restarts: false }
     }
 
     /// Tries again only where the output is waited for, as LangChain does: a stream fails at the first failure.
@@ -112,7 +122,7 @@ impl<I: Streamed, O: Streamed> Runnable for Retried<I, O> {
         if !self.is_for_streams && !cx.scope().invoked {
             return self.runnable.transform(input, cx);
         }
-        let Self { runnable, retry, .. } = self.clone();
+        let Self { runnable, retry, restarts, .. } = self.clone();
         let output = async_stream::try_stream! {
             let input = input.gathered(&cx).await?;
             let mut attempt = 1;
@@ -121,22 +131,33 @@ impl<I: Streamed, O: Streamed> Runnable for Retried<I, O> {
                 if attempt > 1 {
                     label.tags.push(format!("retry:attempt:{attempt}"));
                 }
-                let mut output = execute(&runnable, Input::from_whole(input.clone()), cx.child(label)).into_chunks();
+                let inside = cx.child(label);
+                let superseded = inside.scope().run_id;
+                let mut output = execute(&runnable, Input::from_whole(input.clone()), inside).into_chunks();
                 let mut unseen = Vec::new();
-                let Err(error) = first_visible::<O>(&mut output, &mut unseen).await else {
+                let begun = first_visible::<O>(&mut output, &mut unseen).await;
+                let mut failed = begun.err().map(|error| (error, false));
+                if failed.is_none() {
                     for chunk in unseen {
                         yield chunk;
                     }
-                    while let Some(chunk) = output.try_next().await.map_err(|error| error.after(attempt, true))? {
-                        yield chunk;
+                    loop {
+                        match output.try_next().await {
+                            Ok(Some(chunk)) => yield chunk,
+                            Ok(None) => return,
+                            Err(error) => break failed = Some((error, true)),
+                        }
                     }
-                    return;
-                };
-                match retry.wait(attempt, &error) {
+                }
+                let Some((error, is_partial)) = failed else { return };
+                match retry.wait(attempt, &error).filter(|_| !is_partial || restarts) {
                     Some(wait) => tokio::time::sleep(wait).await,
-                    None => Err(error.after(attempt, false))?,
+                    None => Err(error.after(attempt, is_partial))?,
                 }
                 attempt += 1;
+                if is_partial {
+                    restart(&cx, superseded, attempt).await?;
+                }
             }
         };
         output.boxed()

@@ -9,6 +9,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::once::once;
 use super::open_call::{OpenCall, call_of};
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
@@ -57,7 +58,7 @@ impl Runnable for CallDrafts {
     }
 
     fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<Calls> {
-        let mut chunks = input.chunks(&cx);
+        let mut chunks = once(input.chunks(&cx));
         let drafts = async_stream::try_stream! {
             let mut writing = Writing::default();
             while let Some(chunk) = chunks.try_next().await? {

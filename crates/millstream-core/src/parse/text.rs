@@ -2,6 +2,7 @@
 
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::once::once;
 use crate::cx::{Cx, Label};
 use crate::event::Kind;
 use crate::input::Input;
@@ -32,6 +33,6 @@ impl Runnable for Text {
 
     fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<String> {
         // A piece without text is an empty text, so that who counts pieces counts the same before and after.
-        input.chunks(&cx).map_ok(|chunk| chunk.text().unwrap_or_default()).boxed()
+        once(input.chunks(&cx)).map_ok(|chunk| chunk.text().unwrap_or_default()).boxed()
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::once::once;
 use crate::cx::{Cx, Label};
 use crate::error::Result;
 use crate::event::Kind;
@@ -107,7 +108,7 @@ impl<P: TextParser> Runnable for P {
     }
 
     fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<Self::Output> {
-        parse::<Message, _>(self.read(), input.chunks(&cx), Chunk::text)
+        parse::<Message, _>(self.read(), once(input.chunks(&cx)), Chunk::text)
     }
 }
 

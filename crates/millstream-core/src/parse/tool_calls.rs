@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt};
 
+use super::once::once;
 use super::open_call::{OpenCall, call_of};
 use crate::cx::{Cx, Label};
 use crate::event::Kind;
@@ -45,7 +46,7 @@ impl Runnable for ToolCalls {
     }
 
     fn transform(&self, input: Input<Message>, cx: Cx) -> Chunks<Vec<ToolCall>> {
-        let mut chunks = input.chunks(&cx);
+        let mut chunks = once(input.chunks(&cx));
         let calls = async_stream::try_stream! {
             let mut waiting = Waiting::default();
             while let Some(chunk) = chunks.try_next().await? {

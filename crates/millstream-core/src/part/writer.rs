@@ -371,6 +371,11 @@ impl OpenMessage {
         }
     }
 
+    /// Whether somebody who reads along has seen anything of it.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.bytes > 0
+    }
+
     /// Whether anything was said.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun

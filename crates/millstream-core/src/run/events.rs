@@ -37,6 +37,8 @@ pub struct Events {
     /// Whether nothing is filtered out.
     tells_all: bool,
     open: Vec<(Arc<Scope>, OpenMessage)>,
+    /// Whether a message was seen that did not come to its end.
+    cut: bool,
     last: VecDeque<Result<Event>>,
     error: Option<Error>,
     done: bool,
@@ -56,6 +58,7 @@ impl Events {
             stopped,
             tells_all,
             open: Vec::new(),
+            cut: false,
             last: VecDeque::from([Ok(started)]),
             error: None,
             done: false,
@@ -85,11 +88,8 @@ impl Events {
     /// The last words: open messages are closed, then the run is.
     fn finish(&mut self) {
         let outcome = self.error.as_ref().map_or(Outcome::Completed, Outcome::of);
-        let finish = match outcome {
-            Outcome::Cancelled => Finish::Cancelled,
-            Outcome::Truncated => Finish::Truncated,
-            _ => Finish::Failed,
-        };
+        let finish = self.error.as_ref().map_or(Finish::Failed, Finish::of);
+        let is_partial = self.cut || self.open.iter().any(|(_, message)| message.is_seen());
         for (scope, message) in std::mem::take(&mut self.open) {
             let usage = self.run.ledger.partial(scope.run_id, || message.partial_usage(0));
             let chunk = message.close(finish, usage);
@@ -97,7 +97,7 @@ impl Events {
         }
         let error = self.error.take();
         // Waiting for a person is no failure.
-        let failure = error.filter(|_| outcome != Outcome::Interrupted);
+        let failure = error.filter(|_| outcome != Outcome::Interrupted).map(|error| error.seen_in_part(is_partial));
         let finished = Finished { outcome, ..Finished::new(failure.as_ref(), self.run.ledger.total()) };
         self.last.push_back(Ok(Event::new(self.scope.clone(), Body::Finished(Box::new(finished)))));
         self.last.extend(failure.map(Err));
@@ -122,7 +122,7 @@ impl Stream for Events {
                 this.queue.take(&mut this.emitted);
             }
             if let Some(Ok(event)) = this.emitted.front() {
-                observe(&mut this.open, event);
+                this.cut |= observe(&mut this.open, event);
                 if this.tells_all || this.run.filter.allows_event(event) {
                     return Poll::Ready(this.emitted.pop_front());
                 }
@@ -153,18 +153,23 @@ impl Stream for Events {
     }
 }
 
-/// Keeps account of what must be closed at the end.
-fn observe(open: &mut Vec<(Arc<Scope>, OpenMessage)>, event: &Event) {
-    let Body::Message { chunk } = &event.body else { return };
+/// Keeps account of what must be closed at the end; says whether a message was given up of which something was seen.
+fn observe(open: &mut Vec<(Arc<Scope>, OpenMessage)>, event: &Event) -> bool {
+    let Body::Message { chunk } = &event.body else { return false };
+    let mut cut = false;
     for part in chunk {
         let at = open.iter().position(|(scope, _)| Arc::ptr_eq(scope, &event.scope));
         match (part, at) {
             (Part::Start { .. }, _) => open.push((event.scope.clone(), OpenMessage::default())),
-            (Part::End { .. }, Some(at)) => drop(open.swap_remove(at)),
+            (Part::End { finish }, Some(at)) => {
+                let (_, message) = open.swap_remove(at);
+                cut |= message.is_seen() && matches!(finish, Finish::Failed | Finish::Truncated);
+            }
             (part, Some(at)) => open[at].1.observe(part),
             (_, None) => {}
         }
     }
+    cut
 }
 
 /// A panic of user code ends its run, not its server. What it said may hold secrets, so it is left to the panic hook.
