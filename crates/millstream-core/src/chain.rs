@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::compose::Assign;
+use crate::compose::{Assign, Configurable, Each, Fallbacks, Parallel, Passthrough, Pick, PickSome, Retried};
 use crate::cx::{Cx, Label};
 use crate::dynamic::Dynamic;
 use crate::event::Kind;
@@ -202,9 +202,9 @@ impl<O: Streamed> Chain<Payload, O> {
 }
 
 macro_rules! pipes_with_a_bar {
-    ($($step:ty),+) => {$(
+    ($($step:ty $(where $($of:ident: $bound:ident),+)?;)+) => {$(
         /// `a | b` is `a.pipe(b)`.
-        impl<N: Runnable<Input = <$step as Runnable>::Output>> BitOr<N> for $step {
+        impl<$($($of: $bound,)+)? N: Runnable<Input = <$step as Runnable>::Output>> BitOr<N> for $step {
             type Output = Chain<<$step as Runnable>::Input, N::Output>;
             fn bitor(self, next: N) -> Self::Output {
                 self.pipe(next)
@@ -213,4 +213,19 @@ macro_rules! pipes_with_a_bar {
     )+};
 }
 
-pipes_with_a_bar!(Prompt, TextPrompt, Model, Text, Retrieval, Assign);
+pipes_with_a_bar! {
+    Prompt;
+    TextPrompt;
+    Model;
+    Text;
+    Retrieval;
+    Assign;
+    PickSome;
+    Pick<T> where T: Dynamic;
+    Passthrough<T> where T: Streamed;
+    Parallel<I> where I: Streamed;
+    Each<I, O> where I: Streamed, O: Streamed;
+    Fallbacks<I, O> where I: Streamed, O: Streamed;
+    Retried<I, O> where I: Streamed, O: Streamed;
+    Configurable<I, O> where I: Streamed, O: Streamed;
+}
