@@ -86,6 +86,11 @@ pub fn serve_graph(config: Config, graph: impl Fn() -> Graph<Chat> + Send + Sync
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
 
+/// The programs in the guide, from a first chain to a server.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+pub struct Guide;
+
 /// The programs in the guide to graphs.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/graphs.md")]
