@@ -14,14 +14,14 @@ from importlib.metadata import version
 from platform import python_version
 from typing import Annotated, TypedDict
 
-from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, AnyMessage, HumanMessage
-from langchain_core.outputs import ChatGenerationChunk
+from langchain_core.messages import AnyMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import Send
+
+from scripted import Scripted
 
 
 class Counter(TypedDict):
@@ -35,26 +35,6 @@ class Chat(TypedDict):
 class Work(TypedDict):
     item: int
     done: Annotated[list[int], operator.add]
-
-
-class Scripted(BaseChatModel):
-    """Says so many tokens."""
-
-    tokens: int
-
-    @property
-    def _llm_type(self):
-        return "scripted"
-
-    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
-        for _ in range(self.tokens):
-            chunk = ChatGenerationChunk(message=AIMessageChunk(content="token "))
-            if run_manager:
-                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
-            yield chunk
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        raise NotImplementedError("this model only streams")
 
 
 def counter(steps):
@@ -82,7 +62,7 @@ def fan_out(tasks):
 
 
 def speech(tokens):
-    model = Scripted(tokens=tokens)
+    model = Scripted(tokens=["token "] * tokens)
     graph = StateGraph(Chat)
     graph.add_node("say", lambda state: {"messages": [model.invoke(state["messages"])]})
     graph.add_edge(START, "say")

@@ -2,17 +2,16 @@
 //!
 //! What is counted is the time on a CPU of the whole process, so that neither a busy machine nor a thread that writes for another hides anything.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
-use crate::measure::median;
+use crate::reference::{Reference, folder};
+use crate::row::{Row, print_head};
 
 mod ours;
-mod reference;
 
 use ours::Ours;
-use reference::Reference;
 
 /// What is said in each message of a conversation.
 const SAID: &str =
@@ -66,12 +65,8 @@ const CASES: &[Case] = &[
     case("token in messages mode", Graph::Tokens, Store::Nowhere, 1000, None),
 ];
 
-/// How many times less than the reference a row may cost.
+/// How many times less than the reference a row must cost.
 const TIMES_LESS: f64 = 50.0;
-/// How many of our runs there are for each of the reference's, which take so much longer.
-const OURS: usize = 10;
-/// A row goes on for so long, if it has had its rounds.
-const ENOUGH: Duration = Duration::from_secs(3);
 
 const fn case(name: &'static str, graph: Graph, store: Store, size: usize, most: Option<f64>) -> Case {
     Case { name, graph, store, size, most }
@@ -84,64 +79,36 @@ pub(crate) fn run_all(only: &str, quick: bool, alone: bool) -> Result<(), String
         return Ok(());
     }
     let ours = Ours::new()?;
-    let mut reference = if alone { None } else { Reference::start().map_err(|error| eprintln!("bench: {error}")).ok() };
-    let versions = reference.as_ref().map_or("graphs, in CPU time", |reference| reference.versions());
-    println!("{versions:<44} {:>12} {:>12} {:>8}   budget", "millstream", "langgraph", "ratio");
+    let database = Database::new("reference")?;
+    let start = || Reference::start("graphs.py", &[OsStr::new(SAID), database.0.as_os_str()]);
+    let mut reference = if alone { None } else { start().map_err(|error| eprintln!("bench: {error}")).ok() };
+    print_head(reference.as_ref().map_or("graphs, in CPU time", Reference::versions), "langgraph");
     for case in cases {
-        let (rounds, scale) = if quick { (2, 10) } else { (5, 1) };
-        let verdict = row(case, &ours, reference.as_mut(), rounds, case.size / scale)?;
-        // What a run costs once is too large a part of a short one.
-        println!("{}", if quick { "" } else { verdict });
+        let size = if quick { case.size / 10 } else { case.size };
+        let row = Row { name: case.name, size, most: case.most, times_less: Some(TIMES_LESS), quick };
+        let order = order(case, size);
+        row.print(
+            || ours.run(case.graph, case.store, size),
+            reference.as_mut().map(|reference| || reference.run(&order)),
+        )?;
     }
     Ok(())
 }
 
-/// Measures both in turn, so that a machine that slows down slows both; the first runs only warm up. Prints the row, and gives the verdict.
-fn row(
-    case: &Case,
-    ours: &Ours,
-    mut reference: Option<&mut Reference>,
-    rounds: usize,
-    size: usize,
-) -> Result<&'static str, String> {
-    let (mut own, mut other) = (Vec::new(), Vec::new());
-    let started = Instant::now();
-    for round in 0..=100 {
-        if round > rounds && started.elapsed() > ENOUGH {
-            break;
-        }
-        for _ in 0..OURS {
-            let used = ours.run(case.graph, case.store, size)?;
-            own.extend((round > 0).then_some(used));
-        }
-        if let Some(reference) = &mut reference {
-            let used = reference.run(case.graph, case.store, size)?;
-            other.extend((round > 0).then_some(used));
-        }
-    }
-    let each = |samples: &mut [Duration]| median(samples).as_secs_f64() * 1e6 / size as f64;
-    let own = each(&mut own);
-    let (other, ratio) = match reference {
-        Some(_) => {
-            let other = each(&mut other);
-            (format!("{other:.2} us"), Some(other / own))
-        }
-        None => ("-".to_owned(), None),
+/// What the reference is asked for.
+fn order(case: &Case, size: usize) -> String {
+    let graph = match case.graph {
+        Graph::Counter | Graph::JsonCounter => "counter",
+        Graph::Chat => "chat",
+        Graph::FanOut => "fan-out",
+        Graph::Tokens => "tokens",
     };
-    let shown = ratio.map_or("-".to_owned(), |ratio| format!("{ratio:.0}x"));
-    let most = case.most.map_or(String::new(), |most| format!("< {most:.0} us, "));
-    let is_kept = case.most.is_none_or(|most| own < most) && ratio.is_none_or(|ratio| ratio >= TIMES_LESS);
-    print!("{:<44} {own:>9.2} us {other:>12} {shown:>8}   {most}>= {TIMES_LESS:.0}x", case.name);
-    Ok(if is_kept { "" } else { "   MISSED" })
-}
-
-/// Where this benchmark keeps what it makes: beside what cargo builds.
-fn folder() -> Result<PathBuf, String> {
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let target = own.ancestors().nth(2).ok_or("this program is in no folder that cargo made")?;
-    let folder = target.join("bench");
-    fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-    Ok(folder)
+    let store = match case.store {
+        Store::Nowhere => "nowhere",
+        Store::Memory => "memory",
+        Store::Sqlite => "sqlite",
+    };
+    format!("{graph} {store} {size}")
 }
 
 /// A place for a database, where none is before and after.

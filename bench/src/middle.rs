@@ -33,6 +33,17 @@ impl Process {
         }
     }
 
+    /// The scripted provider, which is this program too.
+    pub(crate) fn provider(script: &Script) -> Result<Self, String> {
+        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(own);
+        command.args(["provider", "--tokens", &script.tokens.to_string(), "--interval", &script.interval.to_string()]);
+        if script.stall {
+            command.arg("--stall");
+        }
+        Self::start(&mut command)
+    }
+
     /// What the process has used so far.
     pub(crate) fn account(&self) -> Result<Account, String> {
         Account::of(self.child.id())
@@ -68,15 +79,6 @@ impl Programs {
             return Ok(Self { own, server });
         }
         Err(format!("there is no {}; run cargo xtask bench, which builds it", Path::display(&server)))
-    }
-
-    pub(crate) fn provider(&self, script: &Script) -> Result<Process, String> {
-        let mut command = Command::new(&self.own);
-        command.args(["provider", "--tokens", &script.tokens.to_string(), "--interval", &script.interval.to_string()]);
-        if script.stall {
-            command.arg("--stall");
-        }
-        Process::start(&mut command)
     }
 
     pub(crate) fn middle(&self, kind: Kind, provider: SocketAddr) -> Result<Process, String> {

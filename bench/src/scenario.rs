@@ -73,7 +73,7 @@ fn row(name: &str, unit: &str, figures: &Figures, budget: &str) {
 }
 
 fn start(programs: &Programs, kind: Kind, script: &Script) -> Result<(Process, Process), String> {
-    let provider = programs.provider(script)?;
+    let provider = Process::provider(script)?;
     let middle = programs.middle(kind, provider.address)?;
     Ok((provider, middle))
 }

@@ -17,7 +17,7 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test [STEP..]   run every test, or only the named steps, installing what they need
-  bench [ARG..]   run the benchmarks, optimised; arguments go to the benchmark program, `streams` or `graphs` first of all
+  bench [ARG..]   run the benchmarks, optimised; arguments go to the benchmark program, `streams`, `chains` or `graphs` first of all
   help            this text
 ";
 
@@ -43,8 +43,8 @@ fn main() -> ExitCode {
 }
 
 fn bench(project: &Project, arguments: &[&str]) -> Result<(), Failure> {
-    // Graphs need no server, which takes minutes to build.
-    if arguments.first() != Some(&"graphs") {
+    // Chains and graphs need no server, which takes minutes to build.
+    if !matches!(arguments.first(), Some(&("chains" | "graphs"))) {
         let server = project.cargo(&["build", "--release", "--package", "millstream-server"]);
         process::run(server, process::HOUR)?;
     }
