@@ -353,10 +353,12 @@ impl Cx {
     /// # Errors
     /// As [`Cx::write`].
     pub async fn dispatch(&self, name: impl Into<String>, data: impl Serialize) -> Result<()> {
-        if !self.wants(Channels::RUNNABLES) {
+        let name = name.into();
+        let is_let_through = self.run.filter.allows(&name, &name, &self.scope.tags);
+        if !is_let_through || !self.wants(Channels::RUNNABLES) {
             return self.check_open();
         }
-        self.emit(Body::Dispatched { name: name.into(), data: json(data)? }).await
+        self.emit(Body::Dispatched { name, data: json(data)? }).await
     }
 
     /// [`Cx::write`] for a thread that may block. Must not be called in asynchronous code.

@@ -2,7 +2,7 @@
 //!
 //! - [`provider`]: a mock of an OpenAI-shaped provider that speaks raw HTTP/1.1 over a real socket and fails at any byte on request;
 //! - [`ScriptedModel`], [`Turn`]: a model in process that does exactly what it is told, piece by piece;
-//! - [`Validator`], [`watch`]: whether the events of a run follow their grammar.
+//! - [`Validator`], [`watch`], [`watch_with`]: whether the events of a run follow their grammar.
 
 pub mod provider;
 
@@ -10,4 +10,4 @@ mod model;
 mod validate;
 
 pub use model::{ScriptedModel, Turn};
-pub use validate::{Validator, Violation, watch};
+pub use validate::{Validator, Violation, watch, watch_with};

@@ -11,7 +11,8 @@ use millstream_core::{
 /// - The run's `started` comes first, its `finished` last, each once, both in the run's own scope.
 /// - A scope is the same whenever it speaks; its outermost parent is the run. Once runnables announce themselves, nothing speaks
 ///   whose parents have not.
-/// - A runnable starts once, gives chunks only until it finishes, and finishes at most once; all have if the run completed.
+/// - A runnable starts once, gives chunks only until it finishes, and finishes at most once; all have if the run completed. Nothing speaks
+///   inside one that has finished.
 /// - A message starts once under an id of its own and ends once; its blocks are numbered from 0, deltas are never empty and go to an open
 ///   block of their kind, every block ends before the message does, and every message before the run.
 /// - A run that completed has no error and no message that was broken off; any other says why. Messages were counted (R17).
@@ -36,6 +37,7 @@ pub struct Validator {
     messages_ended: usize,
     broken_off: bool,
     finished: bool,
+    may_give_up: bool,
 }
 
 /// An event that breaks the grammar: which rule, and where.
@@ -89,8 +91,15 @@ enum Stream {
 ///
 /// # Panics
 /// At the first [`Violation`].
-pub async fn watch(mut events: Events) -> (Vec<Event>, Option<Error>) {
-    let mut validator = Validator::new();
+pub async fn watch(events: Events) -> (Vec<Event>, Option<Error>) {
+    watch_with(Validator::new(), events).await
+}
+
+/// [`watch`] with a validator of one's own.
+///
+/// # Panics
+/// At the first [`Violation`].
+pub async fn watch_with(mut validator: Validator, mut events: Events) -> (Vec<Event>, Option<Error>) {
     let mut seen = Vec::new();
     let mut failed = None;
     while let Some(event) = events.next().await {
@@ -115,6 +124,13 @@ impl Validator {
     /// A validator that has seen nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same of a run that may complete although something in it was given up: an attempt that another one made good, a step whose output nobody
+    /// wanted to its end. What was given up need not finish, and its message is broken off.
+    #[must_use]
+    pub fn where_things_are_given_up(self) -> Self {
+        Self { may_give_up: true, ..self }
     }
 
     /// Checks the next event.
@@ -155,6 +171,12 @@ impl Validator {
             self.finished = true;
             return self.check_finished(finished);
         }
+        let around = event.scope.parent_ids.iter().filter_map(|parent| self.scopes.get(&parent.to_string()));
+        // What was given up has its message closed when the run ends.
+        let is_closed = self.may_give_up && is_broken_off(&event.body);
+        require(is_closed || around.into_iter().all(|parent| !parent.finished), || {
+            "nothing speaks inside a runnable that has finished".to_owned()
+        })?;
         let Some(speaker) = self.scopes.get_mut(&key) else { return Ok(()) };
         match &event.body {
             Body::RunnableStarted { .. } => {
@@ -224,7 +246,7 @@ impl Validator {
                 })?;
                 speaker.message = None;
                 self.messages_ended += 1;
-                self.broken_off |= matches!(finish, Finish::Cancelled | Finish::Failed | Finish::Truncated);
+                self.broken_off |= is_early(*finish);
             } else {
                 message.check(part)?;
             }
@@ -239,8 +261,14 @@ impl Validator {
         require(completed == finished.error.is_none(), || {
             "a run that did not complete, and only that, has an error".to_owned()
         })?;
-        require(!(completed && self.broken_off), || "a run whose message was broken off did not complete".to_owned())?;
-        let unfinished = self.scopes.values().any(|speaker| speaker.started && !speaker.finished);
+        let may_give_up = self.may_give_up;
+        require(!(completed && self.broken_off && !may_give_up), || {
+            "a run whose message was broken off did not complete".to_owned()
+        })?;
+        let unfinished = self.scopes.values().any(|speaker| {
+            let must_finish = !may_give_up || speaker.scope.parent_ids.is_empty();
+            speaker.started && !speaker.finished && must_finish
+        });
         require(!(completed && unfinished), || "in a run that completed every runnable finishes".to_owned())?;
         require(self.messages_ended == 0 || finished.usage.is_some(), || "a run with messages was counted".to_owned())
     }
@@ -294,6 +322,16 @@ impl OpenMessage {
         }
         Ok(())
     }
+}
+
+fn is_early(finish: Finish) -> bool {
+    matches!(finish, Finish::Cancelled | Finish::Failed | Finish::Truncated)
+}
+
+/// Whether it is the end of a message that was broken off.
+fn is_broken_off(body: &Body) -> bool {
+    let Body::Message { chunk } = body else { return false };
+    matches!(chunk.last(), Some(Part::End { finish, .. }) if is_early(*finish))
 }
 
 fn survives_json(event: &Event) -> Check {

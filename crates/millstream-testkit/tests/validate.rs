@@ -112,6 +112,12 @@ async fn a_runnable_speaks_between_start_and_end() {
         events.insert(end, events[end].clone());
     })
     .await;
+    spoiled("nothing speaks inside a runnable that has finished", |events| {
+        let first = at(events, "runnable_finished");
+        let inside = events.remove(first);
+        events.insert(events.len() - 1, inside);
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -88,12 +88,15 @@ impl Events {
     /// The last words: open messages are closed, then the run is.
     fn finish(&mut self) {
         let outcome = self.error.as_ref().map_or(Outcome::Completed, Outcome::of);
-        let finish = self.error.as_ref().map_or(Finish::Failed, Finish::of);
+        // Of a run that completed: nobody wanted the rest, or another attempt took its place.
+        let finish = self.error.as_ref().map_or(Finish::Cancelled, Finish::of);
         let is_partial = self.cut || self.open.iter().any(|(_, message)| message.is_seen());
         for (scope, message) in std::mem::take(&mut self.open) {
             let usage = self.run.ledger.partial(scope.run_id, || message.partial_usage(0));
-            let chunk = message.close(finish, usage);
-            self.last.push_back(Ok(Event { scope, body: Body::Message { chunk } }));
+            let event = Event { scope, body: Body::Message { chunk: message.close(finish, usage) } };
+            if self.run.filter.allows_event(&event) {
+                self.last.push_back(Ok(event));
+            }
         }
         let error = self.error.take();
         // Waiting for a person is no failure.
