@@ -1,5 +1,7 @@
 //! From values whose type is known only when the chain runs to values of a type, and back.
 
+use std::task::{Poll, ready};
+
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -9,9 +11,13 @@ use crate::message::{Message, Messages};
 use crate::payload::Payload;
 use crate::piece::Piece;
 use crate::runnable::fold;
-use crate::streamed::{Chunks, Streamed};
+use crate::streamed::{Chunks, Fold, Streamed};
 use crate::tool::Json;
 use crate::vars::Vars;
+
+mod grown;
+
+use grown::grown;
 
 /// A value that can be read out of a [`Payload`], so that steps that take it can stand in a chain that is put together when it runs: one that a file
 /// describes, or one branch of a map.
@@ -30,7 +36,8 @@ pub trait Dynamic: Streamed {
     /// `invalid_input` if it is of another type, and cannot be read as one.
     fn read(value: &Payload) -> Result<Self>;
 
-    /// The value piece by piece; unless it is said how, the pieces are put together first.
+    /// The value piece by piece; unless it is said how, the pieces are put together first. Of a text, a list or an object that comes whole again and
+    /// again and grows, as JSON that is still being written does, what is new is given each time.
     fn read_pieces(pieces: Chunks<Payload>) -> Chunks<Self> {
         let read = async move {
             Ok::<_, Error>(stream::iter(Self::read(&fold::<Payload>(pieces).await?)?.into_chunks()).map(Ok))
@@ -84,13 +91,7 @@ impl Dynamic for String {
     }
 
     fn read_pieces(pieces: Chunks<Payload>) -> Chunks<Self> {
-        let read = |piece| match piece {
-            Piece::Text(text) => Ok(text),
-            Piece::Message(chunk) => Ok(chunk.text().unwrap_or_default()),
-            Piece::Whole(value) | Piece::Items(value) => Ok(Self::read(&value)?.into()),
-            Piece::Entries(entries) => Err(unreadable(&Payload::new(Piece::Entries(entries).json()), "a text")),
-        };
-        pieces.map(move |piece| piece.and_then(read)).boxed()
+        grown::<Self>(pieces)
     }
 }
 
@@ -104,20 +105,7 @@ impl Dynamic for Message {
     }
 
     fn read_pieces(pieces: Chunks<Payload>) -> Chunks<Self> {
-        let mut pieces = pieces.peekable();
-        let read = async move {
-            let is_message = matches!(std::pin::Pin::new(&mut pieces).peek().await, Some(Ok(Piece::Message(_))));
-            if !is_message {
-                let message = Self::read(&fold::<Payload>(pieces.boxed()).await?)?;
-                return Ok::<_, Error>(stream::iter(message.into_chunks()).map(Ok).boxed());
-            }
-            let chunks = pieces.map(|piece| match piece? {
-                Piece::Message(chunk) => Ok(chunk),
-                other => Err(unreadable(&Payload::new(other.json()), "the pieces of one message")),
-            });
-            Ok(chunks.boxed())
-        };
-        stream::once(read).try_flatten().boxed()
+        grown::<Self>(pieces)
     }
 }
 
@@ -147,13 +135,7 @@ impl Dynamic for Vars {
     }
 
     fn read_pieces(pieces: Chunks<Payload>) -> Chunks<Self> {
-        let read = |piece| match piece {
-            Piece::Entries(entries) => Ok(entries),
-            Piece::Whole(value) | Piece::Items(value) => Ok(Self::of(&value)?.into_chunks().remove(0)),
-            Piece::Text(text) => Err(unreadable(&Payload::new(text.to_string()), "an object")),
-            Piece::Message(chunk) => Err(unreadable(&Payload::new(chunk.to_string()), "an object")),
-        };
-        pieces.map(move |piece| piece.and_then(read)).boxed()
+        grown::<Self>(pieces)
     }
 }
 
@@ -172,11 +154,7 @@ impl<T: Clone + serde::Serialize + DeserializeOwned + Send + Sync + 'static> Dyn
     }
 
     fn read_pieces(pieces: Chunks<Payload>) -> Chunks<Self> {
-        let read = |piece| match piece {
-            Piece::Items(value) | Piece::Whole(value) => <Self as Dynamic>::read(&value),
-            other => Err(unreadable(&Payload::new(other.json()), "a list")),
-        };
-        pieces.map(move |piece| piece.and_then(read)).boxed()
+        grown::<Self>(pieces)
     }
 }
 
@@ -209,29 +187,23 @@ fn short_name<T>() -> &'static str {
 
 /// The pieces of a value, for those who do not know its type. A value without pieces, such as an empty list, comes in one.
 pub(crate) fn pieces<T: Streamed>(chunks: Chunks<T>) -> Chunks<Payload> {
-    let mut came = false;
-    let nothing = || {
-        let pieces = T::Fold::default();
-        crate::streamed::Fold::finish(pieces).map_or_else(|_| Vec::new(), T::into_chunks)
-    };
     let mut chunks = Some(chunks);
-    let mut rest: std::vec::IntoIter<T::Chunk> = Vec::new().into_iter();
+    let mut came = false;
     stream::poll_fn(move |task| {
-        if let Some(stream) = &mut chunks {
-            match std::task::ready!(stream.poll_next_unpin(task)) {
-                Some(chunk) => {
-                    came = true;
-                    return std::task::Poll::Ready(Some(chunk.map(|chunk| T::piece(&chunk))));
-                }
-                None => {
-                    chunks = None;
-                    if !came {
-                        rest = nothing().into_iter();
-                    }
-                }
-            }
+        let Some(stream) = &mut chunks else { return Poll::Ready(None) };
+        if let Some(chunk) = ready!(stream.poll_next_unpin(task)) {
+            came = true;
+            return Poll::Ready(Some(chunk.map(|chunk| T::piece(&chunk))));
         }
-        std::task::Poll::Ready(rest.next().map(|chunk| Ok(T::piece(&chunk))))
+        chunks = None;
+        Poll::Ready(if came { None } else { empty::<T>().map(Ok) })
     })
     .boxed()
+}
+
+/// The piece of a value that has no pieces; none if there is no such value.
+pub(crate) fn empty<T: Streamed>() -> Option<Piece> {
+    let value = T::Fold::default().finish().ok()?;
+    let chunk = value.clone().into_chunks().into_iter().next();
+    Some(chunk.map_or_else(|| Piece::Whole(value.into_payload()), |chunk| T::piece(&chunk)))
 }

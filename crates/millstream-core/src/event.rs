@@ -216,7 +216,7 @@ pub enum Body {
     /// A runnable begins.
     RunnableStarted {
         /// Its input, if it takes it whole.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "told")]
         input: Option<Payload>,
     },
     /// A runnable gave a piece of its output; models do so in `Message`.
@@ -227,7 +227,7 @@ pub enum Body {
     /// A runnable has given all its output.
     RunnableFinished {
         /// Its input, if it was not told when it began.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "told")]
         input: Option<Payload>,
         /// The output.
         output: Payload,
@@ -241,6 +241,11 @@ pub enum Body {
     },
     /// The run is over: always the last event, always there.
     Finished(Box<Finished>),
+}
+
+/// A value that is there, null included.
+fn told<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
 }
 
 /// One execution of one node in one superstep of a graph.

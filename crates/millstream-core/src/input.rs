@@ -265,8 +265,12 @@ fn seen<T: Streamed>(seen: Option<&Seen>, value: &T) -> Payload {
 
 /// The pieces of a whole as a whole of any type.
 fn any<T: Streamed>(chunks: Result<Vec<T::Chunk>>) -> Result<Payload> {
+    let chunks = chunks?;
     let mut fold = PayloadFold::default();
-    chunks?.iter().try_for_each(|chunk| fold.push(T::piece(chunk)))?;
+    chunks.iter().try_for_each(|chunk| fold.push(T::piece(chunk)))?;
+    if chunks.is_empty() {
+        crate::dynamic::empty::<T>().map_or(Ok(()), |piece| fold.push(piece))?;
+    }
     fold.finish()
 }
 

@@ -1,5 +1,6 @@
 //! Adds entries to what comes.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -70,7 +71,7 @@ impl Runnable for Assign {
     }
 }
 
-/// `second` after `first`, but begun at the same time: as far as its first item.
+/// `second` after `first`, but begun at the same time: as far as its first item, which is not waited for if it is a failure.
 fn behind(mut first: Chunks<Vars>, second: Chunks<Vars>) -> Chunks<Vars> {
     let mut second = second.peekable();
     let mut passing = true;
@@ -80,8 +81,10 @@ fn behind(mut first: Chunks<Vars>, second: Chunks<Vars>) -> Chunks<Vars> {
                 Poll::Ready(None) => passing = false,
                 item @ Poll::Ready(Some(_)) => return item,
                 Poll::Pending => {
-                    let _ = std::pin::Pin::new(&mut second).poll_peek(task);
-                    return Poll::Pending;
+                    if !matches!(Pin::new(&mut second).poll_peek(task), Poll::Ready(Some(Err(_)))) {
+                        return Poll::Pending;
+                    }
+                    passing = false;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Functions as steps.
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -9,7 +10,7 @@ use crate::cx::{Cx, Label};
 use crate::error::{Error, Result};
 use crate::event::Kind;
 use crate::input::Input;
-use crate::streamed::{Chunks, Streamed};
+use crate::streamed::{Chunks, Fold, Streamed};
 
 /// Makes steps of functions.
 ///
@@ -59,14 +60,26 @@ impl Lambda {
         Chain::from_function(Label::new(Kind::Chain, "RunnableLambda"), body)
     }
 
-    /// A step of a function from pieces to pieces: what LangChain calls a generator.
+    /// A step of a function from pieces to pieces: what LangChain calls a generator. One that ends early drops what is before it; one that gives no piece fails
+    /// if there is no such value.
     pub fn stream<I, O, F>(function: F) -> Chain<I, O>
     where
         I: Streamed,
         O: Streamed,
         F: Fn(Chunks<I>, Cx) -> Chunks<O> + Send + Sync + 'static,
     {
-        let body = move |input: Input<I>, cx: Cx| function(input.chunks(&cx), cx);
+        let body = move |input: Input<I>, cx: Cx| with_value::<O>(function(input.chunks(&cx), cx));
         Chain::from_function(Label::new(Kind::Chain, "RunnableGenerator"), body)
     }
+}
+
+/// The same chunks; that there is no value is an error here, wherever it is needed.
+fn with_value<O: Streamed>(mut chunks: Chunks<O>) -> Chunks<O> {
+    let mut unread = Some(O::Fold::default());
+    stream::poll_fn(move |task| {
+        let chunk = ready!(chunks.poll_next_unpin(task));
+        let nothing = unread.take().filter(|_| chunk.is_none());
+        Poll::Ready(chunk.or_else(|| nothing?.finish().err().map(Err)))
+    })
+    .boxed()
 }

@@ -90,7 +90,13 @@ impl<I: Streamed> Runnable for Parallel<I> {
         let branches = self.branches.clone();
         let entries = async move {
             let at_once = cx.max_concurrency().unwrap_or(usize::MAX);
-            let inputs = input.ready(&cx).await?.split(branches.len());
+            let input = input.ready(&cx).await?;
+            if branches.is_empty() {
+                // Whether it could be made is known at its end.
+                let rest = input.into_chunks();
+                return Ok(rest.try_filter_map(|_| std::future::ready(Ok(None))).boxed());
+            }
+            let inputs = input.split(branches.len());
             let outputs = branches.into_iter().zip(inputs).map(|((name, branch), input)| {
                 let mut label = branch.label();
                 label.tags.insert(0, format!("map:key:{name}"));

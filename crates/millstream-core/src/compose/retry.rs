@@ -4,17 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::fallback::{first_visible, restart};
 use crate::chain::Chain;
-use crate::cx::{Cx, Label};
+use crate::cx::{Cx, Label, Telling};
 use crate::error::Error;
+use crate::event::{Body, Kind};
 use crate::execute::execute;
 use crate::input::Input;
 use crate::message::Message;
 use crate::runnable::Runnable;
-use crate::streamed::{Chunks, Streamed};
+use crate::streamed::{Chunks, Fold, Streamed};
 
 /// How often what fails is run again, and after how long.
 ///
@@ -115,7 +116,12 @@ impl<I: Streamed, O: Streamed> Runnable for Retried<I, O> {
     type Output = O;
 
     fn label(&self) -> Label {
-        self.runnable.label()
+        let label = self.runnable.label();
+        if !self.is_for_streams {
+            // What is streamed is the runnable itself.
+            return label;
+        }
+        Label { kind: Kind::Chain, telling: Telling::Whole, ..label }
     }
 
     fn transform(&self, input: Input<I>, cx: Cx) -> Chunks<O> {
@@ -123,7 +129,9 @@ impl<I: Streamed, O: Streamed> Runnable for Retried<I, O> {
             return self.runnable.transform(input, cx);
         }
         let Self { runnable, retry, restarts, .. } = self.clone();
+        let tells_itself = self.label().telling == Telling::Itself && cx.tells();
         let output = async_stream::try_stream! {
+            let mut said = tells_itself.then(O::Fold::default);
             let input = input.gathered(&cx).await?;
             let mut attempt = 1;
             loop {
@@ -138,18 +146,27 @@ impl<I: Streamed, O: Streamed> Runnable for Retried<I, O> {
                 let begun = first_visible::<O>(&mut output, &mut unseen).await;
                 let mut failed = begun.err().map(|error| (error, false));
                 if failed.is_none() {
-                    for chunk in unseen {
-                        yield chunk;
-                    }
+                    let mut given = stream::iter(unseen).map(Ok).chain(&mut output);
                     loop {
-                        match output.try_next().await {
-                            Ok(Some(chunk)) => yield chunk,
-                            Ok(None) => return,
+                        match given.try_next().await {
+                            Ok(Some(chunk)) => {
+                                said.as_mut().map_or(Ok(()), |said| said.push(chunk.clone()))?;
+                                yield chunk;
+                            }
+                            Ok(None) => break,
                             Err(error) => break failed = Some((error, true)),
                         }
                     }
                 }
-                let Some((error, is_partial)) = failed else { return };
+                let Some((error, is_partial)) = failed else {
+                    if let Some(said) = said {
+                        let output = said.finish()?.into_payload();
+                        cx.emit(Body::RunnableFinished { input: None, output }).await?;
+                    }
+                    return;
+                };
+                // What else the attempt had begun is not kept while the next one waits.
+                drop(output);
                 match retry.wait(attempt, &error).filter(|_| !is_partial || restarts) {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => Err(error.after(attempt, is_partial))?,

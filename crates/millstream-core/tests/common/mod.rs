@@ -2,4 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod alive;
 pub(crate) mod rechunk;
+pub(crate) mod values;
+pub(crate) mod watched;

@@ -14,7 +14,7 @@ use serde_json::json;
 
 /// A step that gives `pieces`, whatever it is given.
 #[derive(Clone)]
-struct Source<T: Streamed>(Vec<T::Chunk>);
+pub(crate) struct Source<T: Streamed>(pub(crate) Vec<T::Chunk>);
 
 impl<T: Streamed> Runnable for Source<T>
 where
@@ -111,6 +111,11 @@ pub(crate) fn cuts() -> impl Strategy<Value = Cuts> {
 }
 
 impl Cuts {
+    /// Cuts after every so many characters.
+    pub(crate) fn every(characters: usize) -> Self {
+        Self(vec![characters])
+    }
+
     /// The text in pieces.
     pub(crate) fn text(&self, text: &str) -> Vec<Arc<str>> {
         let mut characters = text.chars().peekable();
