@@ -1,6 +1,7 @@
 //! The context of an execution: cancellation, identity, and the way out for events. It is passed, never ambient.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -118,6 +119,8 @@ pub(crate) enum Telling {
     Pieces,
     /// No pieces where it is a step of something else.
     Whole,
+    /// The same, and that it ends before anybody has what it gives.
+    AtOnce,
     /// By itself.
     Itself,
 }
@@ -131,6 +134,12 @@ impl Label {
     /// Of a runnable whose output is told whole where it is a step of something else, however it comes.
     pub(crate) fn whole(self) -> Self {
         Self { telling: Telling::Whole, ..self }
+    }
+
+    /// Of a runnable whose output is there at once, when it has ended: a model that does not stream.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self { telling: Telling::AtOnce, ..self }
     }
 
     /// Of a runnable that tells itself that it begins and ends.
@@ -155,7 +164,9 @@ impl Cx {
     }
 
     pub(crate) fn root(run: Arc<RunContext>, run_id: Uuid, label: Label, invoked: bool) -> Self {
-        let Label { kind, name, tags, metadata, .. } = label;
+        let Label { kind, name, mut tags, metadata, .. } = label;
+        let mut known = HashSet::new();
+        tags.retain(|tag| known.insert(tag.clone()));
         let parent_ids = Arc::default();
         let scope = Scope {
             run_id,

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 
 use crate::cx::{Cx, Telling};
 use crate::error::{Error, Result};
@@ -17,7 +17,7 @@ use crate::streamed::{Chunks, Fold, Streamed};
 pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::Input>, cx: Cx) -> Input<R::Output> {
     let is_invoked = cx.scope().invoked;
     let output = if cx.wants(Channels::RUNNABLES) {
-        let telling = runnable.label().telling;
+        let (telling, kind) = (runnable.label().telling, cx.scope().kind);
         let given = input.seen();
         let inside = runnable.output(input, cx.clone());
         // Of a sequence the last step has put it together.
@@ -34,7 +34,9 @@ pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::In
             gives: gives.clone(),
             waiting: None,
         };
-        Input::<R::Output>::from_chunks(observed.boxed()).with_seen(Some(gives))
+        let is_at_once = telling == Telling::AtOnce || matches!(kind, Kind::Prompt | Kind::Retriever);
+        let chunks = if is_at_once { at_once::<R::Output>(observed) } else { observed.boxed() };
+        Input::<R::Output>::from_chunks(chunks).with_seen(Some(gives))
     } else {
         runnable.output(input, cx)
     };
@@ -44,7 +46,23 @@ pub(crate) fn execute<R: Runnable + ?Sized>(runnable: &R, mut input: Input<R::In
 /// Whether what a runnable gives is told piece by piece: that of others comes whole, or is told as a message.
 fn comes_in_pieces(telling: Telling, cx: &Cx) -> bool {
     let is_run = cx.scope().parent_ids.is_empty();
-    matches!(cx.scope().kind, Kind::Chain | Kind::Parser) && (is_run || telling != Telling::Whole)
+    matches!(cx.scope().kind, Kind::Chain | Kind::Parser)
+        && (is_run || !matches!(telling, Telling::Whole | Telling::AtOnce))
+}
+
+/// The output, once it has ended and its end was told.
+fn at_once<T: Streamed>(mut observed: Observed<T>) -> Chunks<T> {
+    let whole = async move {
+        let (mut chunks, mut failure) = (Vec::new(), None);
+        while let Some(chunk) = observed.next().await {
+            match chunk {
+                Ok(chunk) => chunks.push(Ok(chunk)),
+                Err(error) => failure = Some(Err(error)),
+            }
+        }
+        stream::iter(chunks.into_iter().chain(failure))
+    };
+    stream::once(whole).flatten().boxed()
 }
 
 /// The output of a runnable, each piece told before it is given.

@@ -90,14 +90,12 @@ impl<T: Streamed> Input<T> {
     /// # Errors
     /// What the steps before failed with.
     pub async fn whole(self, cx: &Cx) -> Result<T> {
-        let value = self.form.whole().await?;
-        if cx.tells() || !self.beginning.is_empty() {
-            let input = seen(self.seen.as_ref(), &value);
-            announce(&self.beginning, &input).await?;
-            if cx.tells() {
-                let input = if self.is_converted { value.clone().into_payload() } else { input };
-                cx.emit(Body::RunnableStarted { input: Some(input) }).await?;
-            }
+        let input = self.begun().await?;
+        let value = input.form.whole().await?;
+        if cx.tells() {
+            let seen = seen(input.seen.as_ref(), &value);
+            let input = if input.is_converted { value.clone().into_payload() } else { seen };
+            cx.emit(Body::RunnableStarted { input: Some(input) }).await?;
         }
         Ok(value)
     }

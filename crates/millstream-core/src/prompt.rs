@@ -14,6 +14,7 @@ use crate::runnable::Runnable;
 use crate::streamed::Chunks;
 use crate::vars::Vars;
 
+mod any_input;
 mod content;
 mod examples;
 mod file;

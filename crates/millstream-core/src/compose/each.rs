@@ -38,7 +38,7 @@ impl<I: Streamed, O: Streamed> Runnable for Each<I, O> {
     type Output = Vec<O>;
 
     fn label(&self) -> Label {
-        Label::new(Kind::Chain, format!("RunnableEach<{}>", self.runnable.label().name)).whole()
+        Label::new(Kind::Chain, format!("RunnableEach<{}>", self.runnable.label().name)).at_once()
     }
 
     fn transform(&self, input: Input<Vec<I>>, cx: Cx) -> Chunks<Vec<O>> {

@@ -11,9 +11,9 @@ use super::output::ToolOutput;
 use super::set::ToolResult;
 use crate::cx::{Cx, Label};
 use crate::error::Result;
-use crate::event::Kind;
+use crate::event::{Body, Channels, Kind};
 use crate::input::Input;
-use crate::message::ToolCall;
+use crate::message::{Message, ToolCall};
 use crate::payload::Payload;
 use crate::runnable::Runnable;
 use crate::streamed::Chunks;
@@ -82,7 +82,19 @@ fn called(input: &Value) -> Option<ToolCall> {
 }
 
 async fn answer(tool: &dyn Tool, call: &ToolCall, cx: &Cx) -> Result<Payload> {
-    Ok(match execute(tool, call, cx, Outcome::into_result).await? {
+    if cx.wants(Channels::TOOLS) {
+        cx.emit(Body::ToolStarted { call: Box::new(call.clone()) }).await?;
+    }
+    let result = execute(tool, call, cx, Outcome::into_result).await;
+    if cx.wants(Channels::TOOLS) {
+        let told = match &result {
+            Ok(ToolResult::Message(message)) => message.clone(),
+            Ok(ToolResult::Command(command)) => command.result_of(call),
+            Err(failure) => Message::tool_failure(&call.id, &call.name, failure.public().message),
+        };
+        cx.emit(Body::ToolFinished { result: Box::new(told) }).await?;
+    }
+    Ok(match result? {
         ToolResult::Message(message) => Payload::new(message),
         ToolResult::Command(command) => command.to_value().into(),
     })
