@@ -15,7 +15,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use millstream_core::{Body, Event, EventFilter, Kind, Messages, Metadata, Payload, Piece, Scope, TaskError};
+use millstream_core::{
+    Body, Chunk, Event, EventFilter, Finish, Kind, Messages, Metadata, Part, Payload, Piece, Scope, TaskError,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -115,6 +117,8 @@ impl<F: EventForm> EventsV2<F> {
         let scope = &*event.scope;
         let (name, data) = match &event.body {
             Body::RunnableStarted { input } => self.started(scope, input.as_ref()),
+            // The end of a message whose run has failed is no piece of it.
+            Body::Message { chunk } if is_cut(chunk) => return None,
             Body::Message { chunk } => {
                 let piece = self.piece(scope, String::new(), &Piece::Message(chunk.clone()));
                 // What comes in one piece was not streamed.
@@ -145,7 +149,7 @@ impl<F: EventForm> EventsV2<F> {
 
     /// An input, in the shape in which runnables of its kind show it.
     fn input_of(&self, scope: &Scope, input: &Payload) -> Value {
-        let shown = Shown { form: &self.form, sums: self.sums_around(scope) };
+        let shown = Shown { form: &self.form, sums: [self.sums_around(scope), None] };
         match scope.kind {
             Kind::ChatModel => json!({ "messages": [shown.conversation(&input.json()).unwrap_or_default()] }),
             Kind::Retriever => json!({ "query": input.json() }),
@@ -176,20 +180,25 @@ impl<F: EventForm> EventsV2<F> {
                 Value::Object(pieces.collect())
             }
             Piece::Items(value) | Piece::Whole(value) => {
-                Shown { form: &self.form, sums: self.sums_around(scope) }.value(&value.json())
+                let own = self.runs.get(&scope.run_id).map(|run| &run.sums);
+                Shown { form: &self.form, sums: [own, self.sums_around(scope)] }.value(&value.json())
             }
         }
     }
 
     fn finished(&mut self, scope: &Scope, input: Option<&Payload>, output: &Payload) -> (&'static str, Value) {
         let mut run = self.runs.remove(&scope.run_id).unwrap_or_default();
+        let ends_with_words = run.pieces.values().any(Pieces::ends_with_words);
         for pieces in run.pieces.values_mut() {
             run.sums.extend(pieces.take_sum().filter(|_| !scope.invoked));
         }
-        let input = run.input.take().or_else(|| Some(self.input_of(scope, input?)));
+        let mut input = run.input.take().or_else(|| Some(self.input_of(scope, input?)));
+        if let (Kind::Chain | Kind::Parser | Kind::Prompt, Some(input)) = (scope.kind, &mut input) {
+            nothing_as_object(input);
+        }
         let is_conversation = scope.kind == Kind::Prompt;
         let text = output.downcast::<Messages>().and_then(Messages::as_text).filter(|_| is_conversation);
-        let shown = Shown { form: &self.form, sums: Some(&run.sums) };
+        let shown = Shown { form: &self.form, sums: [Some(&run.sums), self.sums_around(scope)] };
         let mut output = match shown.conversation(&output.json()).filter(|_| is_conversation) {
             Some(_) if text.is_some() => json!({ "text": text }),
             Some(messages) => json!({ "messages": messages }),
@@ -200,7 +209,7 @@ impl<F: EventForm> EventsV2<F> {
         {
             outer.sums.extend(run.sums);
         }
-        if let (Kind::ChatModel, Some(fields)) = (scope.kind, output.as_object_mut()) {
+        if let (Kind::ChatModel, false, Some(fields)) = (scope.kind, ends_with_words, output.as_object_mut()) {
             fields.remove("chunk_position");
         }
         let mut data = json!({ "output": output });
@@ -260,5 +269,25 @@ impl<F: EventForm> EventsV2<F> {
             metadata: scope.metadata.clone(),
             data,
         })
+    }
+}
+
+fn is_cut(chunk: &Chunk) -> bool {
+    let is_over =
+        |part: &Part| matches!(part, Part::End { finish: Finish::Failed | Finish::Cancelled | Finish::Truncated, .. });
+    chunk.iter().any(is_over) && !chunk.is_visible()
+}
+
+/// LangChain shows an input that is empty, null, false or zero as an empty object when a chain has ended.
+fn nothing_as_object(input: &mut Value) {
+    let is_nothing = match &*input {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(true) | Value::Object(_) => false,
+    };
+    if is_nothing {
+        *input = json!({});
     }
 }

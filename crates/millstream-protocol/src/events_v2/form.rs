@@ -1,6 +1,6 @@
 //! How messages and failures are written inside events.
 
-use millstream_core::{AiMessageChunk, Chunk, Message, TaskError};
+use millstream_core::{AiMessageChunk, Chunk, ChunkContent, Message, TaskError};
 use serde_json::{Value, json};
 
 use crate::stream_modes::{MessagePiece, MessagePieces};
@@ -35,6 +35,8 @@ pub(super) struct Pieces {
     pieces: MessagePieces,
     sum: Option<AiMessageChunk>,
     shown: Option<(String, Value)>,
+    /// Whether the piece that says it is the last one says anything else.
+    ends_with_words: bool,
 }
 
 impl Pieces {
@@ -43,6 +45,7 @@ impl Pieces {
         match self.pieces.push(chunk) {
             MessagePiece::Chunk(chunk) => {
                 let shown = form.chunk(&chunk);
+                self.ends_with_words = chunk.last && !is_empty(&chunk);
                 match &mut self.sum {
                     // What cannot be added up has failed its run, which tells so.
                     Some(sum) => drop(sum.add(&chunk)),
@@ -59,8 +62,21 @@ impl Pieces {
         }
     }
 
+    /// Whether the last piece of the message was one with something in it.
+    pub(super) fn ends_with_words(&self) -> bool {
+        self.ends_with_words
+    }
+
     /// The message's id and the sum of its pieces, when all have come.
     pub(super) fn take_sum(&mut self) -> Option<(String, Value)> {
         self.shown.take()
     }
+}
+
+fn is_empty(chunk: &AiMessageChunk) -> bool {
+    let is_empty = match &chunk.content {
+        ChunkContent::Text(text) => text.is_empty(),
+        ChunkContent::List(blocks) => blocks.is_empty(),
+    };
+    is_empty && chunk.tool_call_chunks.is_empty()
 }

@@ -10,8 +10,8 @@ use super::EventForm;
 /// Writes values in which there may be messages.
 pub(super) struct Shown<'a, F> {
     pub(super) form: &'a F,
-    /// The sums of the pieces of messages that were streamed, by the messages' ids: these are shown as that.
-    pub(super) sums: Option<&'a HashMap<String, Value>>,
+    /// The sums of the pieces of messages that were streamed, inside and before, by the messages' ids: these are shown as that.
+    pub(super) sums: [Option<&'a HashMap<String, Value>>; 2],
 }
 
 impl<F: EventForm> Shown<'_, F> {
@@ -50,8 +50,9 @@ impl<F: EventForm> Shown<'_, F> {
             let chunk = serde_json::from_value::<AiMessageChunk>(value.clone()).ok()?;
             return Some(self.form.chunk(&chunk));
         }
-        let sum = || self.sums?.get(value.get("id")?.as_str()?);
-        if let Some(sum) = sum() {
+        let id = value.get("id").and_then(Value::as_str);
+        let sum = id.and_then(|id| self.sums.iter().flatten().find_map(|sums| sums.get(id)));
+        if let Some(sum) = sum {
             return Some(sum.clone());
         }
         serde_json::from_value::<Message>(value.clone()).ok().map(|message| self.form.message(&message))
