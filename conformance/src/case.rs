@@ -10,6 +10,7 @@ mod chain;
 mod graph;
 mod messages;
 mod op;
+mod order;
 mod part;
 
 pub use chain::{Branch as ChainBranch, ChainStep, Documents, PromptItem, Spec};
@@ -22,6 +23,7 @@ pub use messages::{
     TrimCounter, TrimOptions,
 };
 pub use op::{FailureKind, Op, Via};
+pub use order::read_in_order;
 pub use part::{ArgumentKind, ArgumentType, Config, ModelScript, ScriptItem, Tool};
 
 /// A case: what there is, and what is done with it.

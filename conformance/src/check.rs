@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::case::read_in_order;
 use crate::compare::{Verdict, compare};
 use crate::run::{read_json, run_case};
 
@@ -67,7 +68,7 @@ pub async fn check_recorded(file: &Path) -> Result<Report, String> {
     let mut report = Report::default();
     for (number, line) in text.lines().enumerate() {
         let recorded: Value =
-            serde_json::from_str(line).map_err(|error| format!("{}:{}: {error}", file.display(), number + 1))?;
+            read_in_order(line).map_err(|error| format!("{}:{}: {error}", file.display(), number + 1))?;
         let document = run_case(recorded["case"].clone()).await;
         report.cases.push(verdict(&recorded["case"], &recorded["expected"], &document));
     }

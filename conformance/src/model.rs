@@ -116,7 +116,7 @@ impl ChatModel for ScriptedModel {
         let mut label = Label::new(Kind::ChatModel, self.name.clone());
         label.tags.clone_from(&self.tags);
         label.metadata.clone_from(&self.metadata);
-        label
+        if self.streams() { label } else { label.at_once() }
     }
 }
 

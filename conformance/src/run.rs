@@ -6,7 +6,7 @@ use std::path::Path;
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 
-use crate::case::Case;
+use crate::case::{Case, read_in_order};
 use crate::outcome::{Skip, StepOutcome, document};
 
 /// Reads a case file and gives the document that the case produces; a case that is not understood is skipped with the reason.
@@ -23,7 +23,7 @@ pub async fn run_file(path: &Path) -> Result<Value, String> {
 /// A sentence that names the file.
 pub fn read_json(path: &Path) -> Result<Value, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| format!("{} is not JSON: {error}", path.display()))
+    read_in_order(&text).map_err(|error| format!("{} is not JSON: {error}", path.display()))
 }
 
 /// The document that a case produces.

@@ -62,7 +62,7 @@ async fn what_fails_is_listed_with_its_reason_and_nothing_else_is() {
 
 #[tokio::test(start_paused = true)]
 async fn the_recorded_cases_pass() {
-    for file in ["threads", "constructs", "agents", "messages"] {
+    for file in ["threads", "constructs", "agents", "messages", "chains"] {
         let report = check_recorded(&own_folder().join(format!("recorded/{file}.jsonl"))).await.unwrap();
         let passing = report.passing().count();
         assert!(passing > 90 && passing == report.cases.len(), "{file}\n{report}");

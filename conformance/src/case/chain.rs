@@ -1,7 +1,5 @@
 //! Chains and what is done with them.
 
-use std::collections::BTreeMap;
-
 use millstream::EventFilter;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -52,15 +50,15 @@ pub enum Spec {
     List,
     /// Several runnables on one input.
     Parallel {
-        /// By key.
-        steps: BTreeMap<String, Spec>,
+        /// The keys and what each runs, in the order of the case.
+        steps: Vec<(String, Spec)>,
     },
     /// What comes goes.
     Passthrough,
     /// Adds keys to an object.
     Assign {
-        /// By key.
-        steps: BTreeMap<String, Spec>,
+        /// The keys and what each runs, in the order of the case.
+        steps: Vec<(String, Spec)>,
     },
     /// Takes keys out of an object.
     Pick {

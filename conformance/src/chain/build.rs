@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use millstream::{
     AnyJson, Assign, Branch, Chunks, CommaList, Dynamic, Each, Error, Fallbacks, Lambda, Model, Parallel, Passthrough,
-    Payload, Pick, PickSome, Prompt, Retry, Runnable, Streamed, Text, ToolStep, Vars,
+    Payload, Pick, PickSome, Prompt, Retry, Runnable, Text, ToolStep, Vars,
 };
 use serde_json::{Map, Value};
 
-use super::value::{Written, whole};
+use super::value::{GivenPieces, Written, whole};
 use super::{AnyChain, prompt, retriever};
 use crate::case::{Config, OneOrMany, Op, Spec};
 use crate::expression::Expression;
@@ -99,7 +99,7 @@ impl<'a> Builder<'a> {
                 self.build(main)?.with_retry(retry).only_when_waited_for().dynamic()
             }
             Spec::Bind { main, kwargs } => self.bound(main, kwargs)?,
-            Spec::Config { main, config } => configured(self.build(main)?, config),
+            Spec::Config { main, config } => self.configured(main, config)?,
             Spec::Tool { tool } => {
                 ToolStep::from(tool_of(self.world, tool).map_err(|error| unsupported(error.to_string()))?).dynamic()
             }
@@ -111,7 +111,7 @@ impl<'a> Builder<'a> {
 
     fn sequence(&self, steps: &[Spec]) -> Result<AnyChain, Skip> {
         let mut chain: Option<AnyChain> = None;
-        for step in steps {
+        for step in flat(steps) {
             let step = self.build(step)?;
             chain = Some(match chain {
                 None => step,
@@ -125,7 +125,24 @@ impl<'a> Builder<'a> {
         Ok(Model::from(self.world.model(name).map_err(|error| unsupported(error.to_string()))?))
     }
 
+    /// A runnable with a configuration; what the runnable has of its own already is replaced, key by key.
+    fn configured(&self, main: &Spec, config: &Config) -> Result<AnyChain, Skip> {
+        let Spec::Config { main, config: inner } = main else { return Ok(configured(self.build(main)?, config)) };
+        let mut config = config.clone();
+        config.run_name = config.run_name.or_else(|| inner.run_name.clone());
+        if config.tags.is_empty() {
+            config.tags.clone_from(&inner.tags);
+        }
+        if config.metadata.is_empty() {
+            config.metadata.clone_from(&inner.metadata);
+        }
+        self.configured(main, &config)
+    }
+
     fn bound(&self, main: &Spec, kwargs: &Map<String, Value>) -> Result<AnyChain, Skip> {
+        if let Spec::Config { main, config } = main {
+            return Ok(configured(self.bound(main, kwargs)?, config));
+        }
         let Spec::Model { model } = main else { return Err(unsupported("bind on something that is not a model")) };
         let mut model = self.world.model(model).map_err(|error| unsupported(error.to_string()))?;
         for (name, value) in kwargs {
@@ -147,13 +164,25 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// The steps of a sequence; those of one inside it are its own, and the inner name is gone.
+fn flat(steps: &[Spec]) -> Vec<&Spec> {
+    let mut own = Vec::new();
+    for step in steps {
+        match step {
+            Spec::Seq { steps, .. } => own.extend(flat(steps)),
+            step => own.push(step),
+        }
+    }
+    own
+}
+
 fn generator(body: &Expression, name: &str) -> AnyChain {
     let body = Arc::new(body.clone());
     let mapped = move |pieces: Chunks<Payload>, _| {
-        let (body, mut written) = (body.clone(), Written::default());
+        let (body, mut written, mut given) = (body.clone(), Written::default(), GivenPieces::default());
         let pieces = pieces.map(move |piece| {
-            let given = InputOnly(written.piece(&piece?));
-            Ok(Payload::new(body.evaluate(&given)?).into_chunks().remove(0))
+            let input = InputOnly(written.piece(&piece?));
+            given.piece(body.evaluate(&input)?)
         });
         pieces.boxed()
     };

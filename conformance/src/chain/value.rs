@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use millstream::{Message, Messages, Payload, Piece, Vars};
+use millstream::{AiMessageChunk, ChunkDecoder, Message, Messages, PartWriter, Payload, Piece, Result, Streamed, Vars};
 use serde_json::{Value, json};
 
 use crate::message::{Pieces, message_json, piece_of_message};
@@ -63,5 +63,29 @@ impl Written {
             }
             Piece::Items(value) | Piece::Whole(value) => whole(value),
         }
+    }
+}
+
+/// Reads the pieces that a generator gives.
+#[derive(Default)]
+pub(super) struct GivenPieces {
+    decoder: ChunkDecoder,
+    message: Option<PartWriter>,
+}
+
+impl GivenPieces {
+    /// The next piece: of a message, if it is one, or else a whole value.
+    pub(super) fn piece(&mut self, value: Value) -> Result<Piece> {
+        let chunk = Some(&value).filter(|value| value["type"] == "AIMessageChunk");
+        let Some(chunk) = chunk.and_then(|value| serde_json::from_value::<AiMessageChunk>(value.clone()).ok()) else {
+            return Ok(Payload::new(value).into_chunks().remove(0));
+        };
+        let id = chunk.id.clone().unwrap_or_default();
+        let out = self.message.get_or_insert_with(|| PartWriter::new(id));
+        self.decoder.decode(&chunk, out)?;
+        if chunk.last {
+            self.decoder.end(out);
+        }
+        Ok(out.take().map_or_else(|| Payload::new(value).into_chunks().remove(0), Piece::Message))
     }
 }

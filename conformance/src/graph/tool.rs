@@ -7,7 +7,7 @@ use millstream::{
     Cx, Error, ErrorKind, Goto, Message, OnFailure, Result, Tool, ToolCall, ToolCommand, ToolFailures, ToolOutput,
     ToolResult, ToolSpec, Tools,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 
 use super::script::Script;
 use super::world::World;
@@ -135,11 +135,10 @@ fn command(world: &World, order: Order) -> Result<ToolCommand> {
 fn schema(kind: ArgumentKind) -> Value {
     match kind {
         ArgumentKind::String => json!({ "type": "string" }),
-        ArgumentKind::Boolean => json!({ "type": "boolean" }),
         ArgumentKind::Object => json!({ "type": "object" }),
         ArgumentKind::Array => json!({ "type": "array" }),
-        // The reference takes a text that is a number, so that these are checked below.
-        ArgumentKind::Integer | ArgumentKind::Number | ArgumentKind::ToolCallId => json!({}),
+        // The reference takes what may stand for one, so that these are checked below.
+        ArgumentKind::Boolean | ArgumentKind::Integer | ArgumentKind::Number | ArgumentKind::ToolCallId => json!({}),
     }
 }
 
@@ -164,23 +163,43 @@ fn validated(script: &case::Tool, call: &ToolCall) -> Result<Map<String, Value>>
     Ok(arguments)
 }
 
-/// A value as one of `kind`, if it is one or a text that is a number.
+/// A value as one of `kind`, if it is one or may stand for one: a text that is a number, a truth value for a number, a word or a number for a truth value.
 fn fitting(kind: ArgumentKind, value: &Value) -> Option<Value> {
-    let number = || match value {
-        Value::String(text) => text.trim().parse::<serde_json::Number>().ok(),
-        other => other.as_number().cloned(),
-    };
     match kind {
         ArgumentKind::String => value.is_string().then(|| value.clone()),
-        ArgumentKind::Boolean => value.is_boolean().then(|| value.clone()),
+        ArgumentKind::Boolean => truth(value).map(Value::from),
         ArgumentKind::Object => value.is_object().then(|| value.clone()),
         ArgumentKind::Array => value.is_array().then(|| value.clone()),
-        ArgumentKind::Number => number().map(Value::Number),
+        ArgumentKind::Number => number(value)?.as_f64().map(Value::from),
         ArgumentKind::Integer => {
-            let number = number()?;
+            let number = number(value)?;
             let whole = number.as_f64().filter(|number| number.fract() == 0.0).map(|number| number as i64);
             number.as_i64().or(whole).map(Value::from)
         }
         ArgumentKind::ToolCallId => None,
+    }
+}
+
+fn number(value: &Value) -> Option<Number> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Bool(truth) => Some(u8::from(*truth).into()),
+        other => other.as_number().cloned(),
+    }
+}
+
+fn truth(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(truth) => Some(*truth),
+        Value::String(word) => match &*word.to_lowercase() {
+            "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+            "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+            _ => None,
+        },
+        other => match other.as_f64()? {
+            0.0 => Some(false),
+            1.0 => Some(true),
+            _ => None,
+        },
     }
 }
