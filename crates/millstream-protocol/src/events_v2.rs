@@ -181,7 +181,10 @@ impl<F: EventForm> EventsV2<F> {
             }
             Piece::Items(value) | Piece::Whole(value) => {
                 let own = self.runs.get(&scope.run_id).map(|run| &run.sums);
-                Shown { form: &self.form, sums: [own, self.sums_around(scope)] }.value(&value.json())
+                let shown = Shown { form: &self.form, sums: [own, self.sums_around(scope)] };
+                // What a prompt gives is a conversation wherever it is; a list of messages inside an object is a list.
+                let is_conversation = place.is_empty() || value.downcast::<Messages>().is_some();
+                if is_conversation { shown.value(&value.json()) } else { shown.field(&value.json()) }
             }
         }
     }

@@ -29,7 +29,8 @@ impl<F: EventForm> Shown<'_, F> {
         }
     }
 
-    fn field(&self, value: &Value) -> Value {
+    /// A value inside an object.
+    pub(super) fn field(&self, value: &Value) -> Value {
         match self.conversation(value).filter(|list| !list.is_empty()) {
             Some(list) => Value::Array(list),
             None => self.message(value).unwrap_or_else(|| value.clone()),
