@@ -184,9 +184,7 @@ impl Prompt {
     /// ```
     #[must_use]
     pub fn partial(mut self, name: impl Into<String>, value: impl Serialize + Send + Sync + 'static) -> Self {
-        let name = name.into();
-        let given = Vars::new().with(name.clone(), value);
-        self.partials.add(name, move || given.clone());
+        self.partials.add_value(name.into(), value);
         self
     }
 
@@ -209,8 +207,7 @@ impl Prompt {
         name: impl Into<String>,
         make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Self {
-        let name = name.into();
-        self.partials.add(name.clone(), move || Vars::new().with(name.clone(), make()));
+        self.partials.add_function(name.into(), make);
         self
     }
 

@@ -156,8 +156,8 @@ pub(crate) fn no_value() -> Error {
 }
 
 macro_rules! comes_whole {
-    ($($whole:ty),+) => {$(
-        impl Streamed for $whole {
+    (@one [$($generics:tt)*] $whole:ty) => {
+        impl $($generics)* Streamed for $whole {
             type Chunk = Self;
             type Fold = WholeFold<Self>;
 
@@ -169,38 +169,18 @@ macro_rules! comes_whole {
                 Piece::whole(chunk.clone())
             }
         }
+    };
+    (of T: $($whole:ty),+) => {$(
+        comes_whole!(@one [<T: Clone + Serialize + Send + Sync + 'static>] $whole);
+    )+};
+    ($($whole:ty),+) => {$(
+        comes_whole!(@one [] $whole);
     )+};
 }
 
 comes_whole!(Messages, Value, crate::json::JsonView, bool, i32, i64, u32, u64, usize, f32, f64);
-
-/// A value of a type of one's own, which comes in one piece.
-impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Json<T> {
-    type Chunk = Self;
-    type Fold = WholeFold<Self>;
-
-    fn into_chunks(self) -> Vec<Self> {
-        vec![self]
-    }
-
-    fn piece(chunk: &Self) -> Piece {
-        Piece::whole(chunk.clone())
-    }
-}
-
-/// A value that may be absent comes in one piece.
-impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Option<T> {
-    type Chunk = Self;
-    type Fold = WholeFold<Self>;
-
-    fn into_chunks(self) -> Vec<Self> {
-        vec![self]
-    }
-
-    fn piece(chunk: &Self) -> Piece {
-        Piece::whole(chunk.clone())
-    }
-}
+// Values of types of one's own, and values that may be absent.
+comes_whole!(of T: Json<T>, Option<T>);
 
 /// A list comes element by element, or some of them at a time.
 impl<T: Clone + Serialize + Send + Sync + 'static> Streamed for Vec<T> {

@@ -16,6 +16,7 @@ mod execute;
 mod output;
 mod set;
 mod step;
+mod told;
 
 pub use command::{Goto, ToolCommand};
 pub use output::{IntoToolOutput, Json, ToolOutput};

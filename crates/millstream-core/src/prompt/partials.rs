@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::vars::Vars;
 
 /// Values, and functions that are called at each use. What is given to a run goes before them.
@@ -11,8 +13,19 @@ use crate::vars::Vars;
 pub(super) struct Partials(Vec<(String, Arc<dyn Fn() -> Vars + Send + Sync>)>);
 
 impl Partials {
+    /// Adds the value of the variable `name`.
+    pub(super) fn add_value(&mut self, name: String, value: impl Serialize) {
+        let given = Vars::new().with(name.clone(), value);
+        self.add(name, move || given.clone());
+    }
+
+    /// Adds what makes the value of the variable `name` at each use.
+    pub(super) fn add_function<T: Serialize>(&mut self, name: String, make: impl Fn() -> T + Send + Sync + 'static) {
+        self.add(name.clone(), move || Vars::new().with(name.clone(), make()));
+    }
+
     /// Adds what gives the variable `name`, in the place of what gave it before.
-    pub(super) fn add(&mut self, name: String, make: impl Fn() -> Vars + Send + Sync + 'static) {
+    fn add(&mut self, name: String, make: impl Fn() -> Vars + Send + Sync + 'static) {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, Arc::new(make)));
     }

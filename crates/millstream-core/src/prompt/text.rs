@@ -90,9 +90,7 @@ impl TextPrompt {
     /// Gives the variable `name` a value that a run need not give.
     #[must_use]
     pub fn partial(mut self, name: impl Into<String>, value: impl Serialize + Send + Sync + 'static) -> Self {
-        let name = name.into();
-        let given = Vars::new().with(name.clone(), value);
-        self.partials.add(name, move || given.clone());
+        self.partials.add_value(name.into(), value);
         self
     }
 
@@ -103,8 +101,7 @@ impl TextPrompt {
         name: impl Into<String>,
         make: impl Fn() -> T + Send + Sync + 'static,
     ) -> Self {
-        let name = name.into();
-        self.partials.add(name.clone(), move || Vars::new().with(name.clone(), make()));
+        self.partials.add_function(name.into(), make);
         self
     }
 

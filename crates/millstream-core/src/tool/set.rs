@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::command::ToolCommand;
 use super::execute::{Outcome, execute};
-use super::{OnFailure, Tool, arguments};
+use super::{OnFailure, Tool, arguments, told};
 use crate::cx::{Cx, Label};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Body, Channels, Kind};
+use crate::event::Kind;
 use crate::message::{Message, ToolCall};
 use crate::model::ToolSpec;
 
@@ -100,9 +100,7 @@ impl Tools {
     /// tool that waits for a person.
     pub async fn run(&self, call: &ToolCall, failures: &ToolFailures, cx: &Cx) -> Result<ToolResult> {
         let cx = cx.child(Label::new(Kind::Tool, call.name.as_str()));
-        if cx.wants(Channels::TOOLS) {
-            cx.emit(Body::ToolStarted { call: Box::new(call.clone()) }).await?;
-        }
+        told::begins(call, &cx).await?;
         let result = match self.get(&call.name) {
             Some(tool) => match execute(tool, call, &cx, Outcome::into_result).await.and_then(|result| result.of(call))
             {
@@ -112,15 +110,7 @@ impl Tools {
             },
             None => Ok(ToolResult::Message(Message::tool_failure(&call.id, &call.name, self.not_there(&call.name)))),
         };
-        if cx.wants(Channels::TOOLS) {
-            // A failure that ends the run is told as far as a client may know it.
-            let told = match &result {
-                Ok(ToolResult::Message(message)) => message.clone(),
-                Ok(ToolResult::Command(command)) => command.result_of(call),
-                Err(failure) => Message::tool_failure(&call.id, &call.name, failure.public().message),
-            };
-            cx.emit(Body::ToolFinished { result: Box::new(told) }).await?;
-        }
+        told::is_over(&result, call, &cx).await?;
         result
     }
 

@@ -9,11 +9,12 @@ use super::Tool;
 use super::execute::{Outcome, execute};
 use super::output::ToolOutput;
 use super::set::ToolResult;
+use super::told;
 use crate::cx::{Cx, Label};
 use crate::error::Result;
-use crate::event::{Body, Channels, Kind};
+use crate::event::Kind;
 use crate::input::Input;
-use crate::message::{Message, ToolCall};
+use crate::message::ToolCall;
 use crate::payload::Payload;
 use crate::runnable::Runnable;
 use crate::streamed::Chunks;
@@ -82,18 +83,9 @@ fn called(input: &Value) -> Option<ToolCall> {
 }
 
 async fn answer(tool: &dyn Tool, call: &ToolCall, cx: &Cx) -> Result<Payload> {
-    if cx.wants(Channels::TOOLS) {
-        cx.emit(Body::ToolStarted { call: Box::new(call.clone()) }).await?;
-    }
+    told::begins(call, cx).await?;
     let result = execute(tool, call, cx, Outcome::into_result).await;
-    if cx.wants(Channels::TOOLS) {
-        let told = match &result {
-            Ok(ToolResult::Message(message)) => message.clone(),
-            Ok(ToolResult::Command(command)) => command.result_of(call),
-            Err(failure) => Message::tool_failure(&call.id, &call.name, failure.public().message),
-        };
-        cx.emit(Body::ToolFinished { result: Box::new(told) }).await?;
-    }
+    told::is_over(&result, call, cx).await?;
     Ok(match result? {
         ToolResult::Message(message) => Payload::new(message),
         ToolResult::Command(command) => command.to_value().into(),
